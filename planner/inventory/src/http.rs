@@ -1,0 +1,532 @@
+//! The one HTTP client of all collectors, and its rules for waiting, retrying and trusting.
+//!
+//! Takes requests and gives answers of any status: what a 404 means is the collector's business.
+//! Retries only what it is told is an idempotent read, and never follows a redirect to another
+//! host. Error texts show addresses without user info and query, where people keep secrets.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
+
+use crate::credentials::Credentials;
+
+/// A host that does not even accept a connection in this time is not there.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest silence inside an answer: a vCenter computes a page of 1000 VMs for up to a minute.
+const READ_TIME_MAX: Duration = Duration::from_secs(120);
+/// Repeats after a first try; with the waits below they bridge 15 s, a service's restart.
+const REPEATS_MAX: u32 = 4;
+/// A server that has never answered is probably a wrong address: one repeat, not a minute's wait.
+const REPEATS_UNREACHED_MAX: u32 = 1;
+/// The first wait; each further one is twice as long.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+/// No `Retry-After` makes us wait longer.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Requests in flight to one source.
+const IN_FLIGHT_MAX: usize = 4;
+/// Redirects followed, all on one host.
+const REDIRECTS_MAX: usize = 5;
+/// Largest answer kept in memory. A page of 1000 VMs is about 25 MiB at most.
+const BODY_BYTES_MAX: usize = 256 << 20;
+
+/// What a certificate is checked against.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    /// PEM of authorities trusted beside the system's.
+    ca: Option<Vec<u8>>,
+    /// Check nothing. Has to be asked for, and is recorded in the snapshot.
+    insecure: bool,
+    /// The Secret's key for `ca`, which differs by kind of source; for messages.
+    ca_key: &'static str,
+}
+
+impl Trust {
+    /// What the Secret says: authorities under `ca_key` (the engine's name for it), and
+    /// `insecure: "true"`, which only Windrow understands.
+    pub(crate) fn new(credentials: Option<&Credentials>, ca_key: &'static str) -> Self {
+        let text = |key| credentials.and_then(|c| c.get(key)).map(|v| v.expose_secret().to_owned());
+        Self {
+            ca: text(ca_key).filter(|pem| !pem.trim().is_empty()).map(String::into_bytes),
+            insecure: text("insecure").is_some_and(|value| value.trim() == "true"),
+            ca_key,
+        }
+    }
+
+    /// How the certificate of `url`'s server is checked, as `source.json` records it.
+    pub(crate) fn mode(&self, url: &Url) -> &'static str {
+        match (url.scheme(), self.insecure, &self.ca) {
+            ("http", ..) => "plain",
+            (_, true, _) => "insecure",
+            (_, false, Some(_)) => "ca",
+            (_, false, None) => "verified",
+        }
+    }
+}
+
+/// What may be sent again when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// An idempotent read: again after a broken connection, 429, 500, 502, 503, 504.
+    Read,
+    /// The same without 500, which is how SOAP sends its faults.
+    SoapRead,
+    /// Never.
+    Never,
+}
+
+impl Retry {
+    fn takes(self, status: StatusCode) -> bool {
+        match status.as_u16() {
+            429 | 502 | 503 | 504 => self != Self::Never,
+            500 => self == Self::Read,
+            _ => false,
+        }
+    }
+}
+
+/// An answer with its whole body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Where it came from, after redirects.
+    pub(crate) url: Url,
+    /// Its status, of any kind.
+    pub(crate) status: StatusCode,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its body, unpacked.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The beginning of the body as one line of text, for messages.
+    pub(crate) fn excerpt(&self) -> String {
+        let head = &self.body[..self.body.len().min(200)];
+        let text = String::from_utf8_lossy(head);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The client of one source.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Client,
+    trust: Trust,
+    in_flight: Semaphore,
+    /// Jitter comes from here and the request, so that two runs behave alike.
+    seed: u64,
+    /// Whether any answer has come: before, a wrong address is likelier than a hiccup.
+    reached: AtomicBool,
+    wait_first: Duration,
+}
+
+impl Http {
+    /// A client that trusts as told. `seed` is anything that tells sources apart, as their name.
+    pub(crate) fn new(trust: Trust, seed: &str) -> Result<Self, HttpError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIME_MAX)
+            .read_timeout(READ_TIME_MAX)
+            .pool_max_idle_per_host(IN_FLIGHT_MAX)
+            .referer(false)
+            .redirect(same_host_redirects())
+            .tls_danger_accept_invalid_certs(trust.insecure);
+        if let Some(pem) = &trust.ca {
+            let authorities = Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|list| !list.is_empty())
+                .ok_or(HttpError::BadAuthority { key: trust.ca_key })?;
+            builder = builder.tls_certs_merge(authorities);
+        }
+        let client = builder.build().map_err(|source| match trust.ca {
+            Some(_) => HttpError::BadAuthority { key: trust.ca_key },
+            None => HttpError::Setup { source },
+        })?;
+        Ok(Self {
+            client,
+            trust,
+            in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            seed: hash(seed.as_bytes()),
+            reached: AtomicBool::new(false),
+            wait_first: WAIT_FIRST,
+        })
+    }
+
+    /// The same with waits so short that tests need not wait for them.
+    #[cfg(test)]
+    pub(crate) fn impatient(mut self) -> Self {
+        self.wait_first = Duration::from_millis(2);
+        self
+    }
+
+    /// What it trusts.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Begins a request; `send` or `open` end it.
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request and reads its whole answer. The last answer is given back whatever its
+    /// status; an error means that there was none.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        retry: Retry,
+    ) -> Result<Answer, HttpError> {
+        let request = request.build().map_err(|source| HttpError::Setup { source })?;
+        let mut attempt = 0;
+        loop {
+            let result = self.exchange(&request).await;
+            let Some(wait) = self.wait_before_repeat(&request, &result, retry, attempt) else {
+                return result;
+            };
+            pause(&request, wait, attempt).await;
+            attempt += 1;
+        }
+    }
+
+    /// Sends a request and gives the answer as soon as its head is in, for bodies that are looked
+    /// into, not kept.
+    pub(crate) async fn open(
+        &self,
+        request: RequestBuilder,
+        retry: Retry,
+    ) -> Result<Response, HttpError> {
+        let request = request.build().map_err(|source| HttpError::Setup { source })?;
+        let mut attempt = 0;
+        loop {
+            let result = self.head(&request).await;
+            let Some(wait) = self.wait_before_repeat(&request, &result, retry, attempt) else {
+                return result;
+            };
+            pause(&request, wait, attempt).await;
+            attempt += 1;
+        }
+    }
+
+    /// One try up to the answer's head.
+    async fn head(&self, request: &Request) -> Result<Response, HttpError> {
+        let copy = request.try_clone().expect("bodies are kept in memory, never streamed");
+        let response = self
+            .client
+            .execute(copy)
+            .await
+            .map_err(|source| HttpError::from_exchange(request.url(), &self.trust, source))?;
+        self.reached.store(true, Ordering::Relaxed);
+        Ok(response)
+    }
+
+    /// One try with the whole body.
+    async fn exchange(&self, request: &Request) -> Result<Answer, HttpError> {
+        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let mut response = self.head(request).await?;
+        let mut body = Vec::new();
+        while let Some(part) = response
+            .chunk()
+            .await
+            .map_err(|source| HttpError::from_exchange(request.url(), &self.trust, source))?
+        {
+            if body.len() + part.len() > BODY_BYTES_MAX {
+                return Err(HttpError::TooLarge { url: shown(request.url()) });
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Answer {
+            url: response.url().clone(),
+            status: response.status(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+
+    /// How long to wait before the request is sent again; `None`: it is not.
+    fn wait_before_repeat<T: Head>(
+        &self,
+        request: &Request,
+        result: &Result<T, HttpError>,
+        retry: Retry,
+        attempt: u32,
+    ) -> Option<Duration> {
+        let asked = match result {
+            Ok(answer) if retry.takes(answer.status()) => asked_wait(answer.headers()),
+            Err(error) if retry != Retry::Never && error.is_transient() => None,
+            _ => return None,
+        };
+        let reached = self.reached.load(Ordering::Relaxed);
+        let repeats_max = if reached { REPEATS_MAX } else { REPEATS_UNREACHED_MAX };
+        if attempt >= repeats_max {
+            return None;
+        }
+        let spread = hash(request.url().as_str().as_bytes()) ^ self.seed ^ u64::from(attempt);
+        Some(asked.unwrap_or_else(|| jittered(self.wait_first * 2u32.pow(attempt), spread)))
+    }
+}
+
+/// What a decision about repeating looks at.
+trait Head {
+    fn status(&self) -> StatusCode;
+    fn headers(&self) -> &HeaderMap;
+}
+
+impl Head for Answer {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+    fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl Head for Response {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+}
+
+async fn pause(request: &Request, wait: Duration, attempt: u32) {
+    tracing::debug!(url = shown(request.url()), ?wait, attempt, "request is repeated");
+    tokio::time::sleep(wait).await;
+}
+
+/// Redirects stay on their host and never leave TLS: credentials would follow them.
+fn same_host_redirects() -> Policy {
+    Policy::custom(|attempt| {
+        let from = attempt.previous().last();
+        let same_host = from.is_some_and(|from| from.host() == attempt.url().host());
+        let leaves_tls =
+            from.is_some_and(|from| from.scheme() == "https" && attempt.url().scheme() != "https");
+        if same_host && !leaves_tls && attempt.previous().len() <= REDIRECTS_MAX {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
+/// What `Retry-After` asks for, in either form, at most [`WAIT_MAX`]. A date is compared with the
+/// server's own clock where it sends one.
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let now = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        let until = http_date(text)?.duration_since(now.unwrap_or_else(Timestamp::now));
+        Duration::try_from(until).unwrap_or_default()
+    };
+    Some(wait.min(WAIT_MAX))
+}
+
+/// Reads an HTTP date, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(zoned.timestamp())
+}
+
+/// `wait`, 20 % more or less.
+fn jittered(wait: Duration, spread: u64) -> Duration {
+    let percent = 80 + u32::try_from(hash(&spread.to_le_bytes()) % 41).expect("below 41");
+    wait * percent / 100
+}
+
+/// FNV-1a: spreads waits, guards nothing.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+        (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// An address for messages and files: without user info, query and fragment.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both only fail for addresses that cannot have user info.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// Reads an address that a person wrote: HTTP or HTTPS, with a host, without user info.
+pub(crate) fn parse_url(text: &str) -> Result<Url, HttpError> {
+    let reason = match Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "it is neither http nor https",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "it carries a user or a password, which belong into a Secret"
+        }
+        Ok(url) => return Ok(url),
+        Err(_) => "it is not an absolute address",
+    };
+    // What stands before an `@` may be a password.
+    let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
+    Err(HttpError::BadAddress { text: shown, reason })
+}
+
+/// Why a certificate was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untrusted {
+    /// Neither the system nor the Secret knows who signed it.
+    UnknownIssuer,
+    /// It is over, or has not begun.
+    NotValidNow,
+    /// It is for other names than the one in the address.
+    OtherName,
+    /// Anything else, see the chain of causes.
+    Other,
+}
+
+impl std::fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownIssuer => "its issuer is unknown",
+            Self::NotValidNow => "it is not valid at this time",
+            Self::OtherName => "it is not for this name",
+            Self::Other => "it is not acceptable",
+        })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address in the site is unusable.
+    #[error("use the address `{text}`: {reason}")]
+    BadAddress {
+        /// The address, without what may be a password.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The Secret's authorities are no PEM certificates.
+    #[error("read the certificate authority in the Secret's key `{key}`")]
+    BadAuthority {
+        /// The key.
+        key: &'static str,
+    },
+    /// Client or request could not be made.
+    #[error("prepare the HTTP client")]
+    Setup {
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// Nobody answers there.
+    #[error("connect to `{url}`")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// Why not.
+        source: reqwest::Error,
+    },
+    /// Its certificate cannot be trusted.
+    #[error("trust the certificate of `{url}`: {reason}")]
+    Certificate {
+        /// The address.
+        url: String,
+        /// In what way it failed.
+        reason: Untrusted,
+        /// The Secret's key where an authority can be given.
+        ca_key: &'static str,
+        /// The TLS library's words.
+        source: reqwest::Error,
+    },
+    /// The connection broke or went silent.
+    #[error("get an answer from `{url}`")]
+    Broken {
+        /// The address.
+        url: String,
+        /// How.
+        source: reqwest::Error,
+    },
+    /// More than we keep in memory.
+    #[error("read the answer of `{url}`: it is larger than {} MiB", BODY_BYTES_MAX >> 20)]
+    TooLarge {
+        /// The address.
+        url: String,
+    },
+}
+
+impl HttpError {
+    /// Sorts a client error: certificate, connection, or later.
+    pub(crate) fn from_exchange(url: &Url, trust: &Trust, source: reqwest::Error) -> Self {
+        let url = shown(url);
+        let source = source.without_url();
+        match certificate_error(&source) {
+            Some(reason) => Self::Certificate { url, reason, ca_key: trust.ca_key, source },
+            None if source.is_connect() => Self::Unreachable { url, source },
+            None => Self::Broken { url, source },
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
+    }
+
+    /// Whether the same request may work later.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_transient()
+    }
+
+    /// What the reader can do.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadAuthority { key } => Some(format!(
+                "`{key}` takes one or more certificates in PEM form (`-----BEGIN CERTIFICATE-----`)"
+            )),
+            Self::Certificate { reason: Untrusted::UnknownIssuer, ca_key, .. } => Some(format!(
+                "put the issuer's certificate (PEM) into the Secret's key `{ca_key}`, or \
+                 `insecure: \"true\"` to read without checking, which the snapshot records"
+            )),
+            Self::Certificate { .. } => Some(
+                "mend the certificate, or put `insecure: \"true\"` into the Secret to read without \
+                 checking, which the snapshot records"
+                    .to_owned(),
+            ),
+            Self::Unreachable { .. } => {
+                Some("check the address, and that this machine may reach it".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The certificate error among an error's causes. `io::Error` hides what it wraps from `source`,
+/// so it is looked into by hand.
+fn certificate_error(error: &reqwest::Error) -> Option<Untrusted> {
+    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return Some(untrusted(reason));
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn untrusted(reason: &rustls::CertificateError) -> Untrusted {
+    use rustls::CertificateError as E;
+    match reason {
+        E::UnknownIssuer => Untrusted::UnknownIssuer,
+        E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => {
+            Untrusted::NotValidNow
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => Untrusted::OtherName,
+        _ => Untrusted::Other,
+    }
+}
