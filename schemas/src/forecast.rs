@@ -1,0 +1,100 @@
+//! `forecast.json`: what the planner predicts. Outside of every digest, so that a learned rate
+//! changes no wave.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PlanName, TargetName, VmKey, VmName, WaveName};
+use crate::units::{Bytes, Seconds};
+
+/// The schema named in the file.
+pub const SCHEMA: &str = "windrow.forecast/1";
+
+/// Predictions for all waves of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The plan.
+    pub plan: PlanName,
+    /// The instant that all times count from; absent: they count from whenever the plan starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<jiff::Timestamp>,
+    /// Waves in the order of their names.
+    pub waves: Vec<WaveForecast>,
+    /// Scratch, by target.
+    pub scratch: Vec<ScratchForecast>,
+}
+
+/// Predictions for one wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveForecast {
+    /// The wave.
+    pub wave: WaveName,
+    /// First guest off.
+    pub starts: Seconds,
+    /// Last machine ready.
+    pub ends: Seconds,
+    /// Most scratch bytes held meanwhile, by all imports on the target.
+    pub scratch_peak: Bytes,
+    /// Imports by start.
+    pub imports: Vec<ImportForecast>,
+}
+
+/// Predicted times of one import, counted from the forecast's origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportForecast {
+    /// The VM.
+    pub vm: VmKey,
+    /// Its name, for people.
+    pub name: VmName,
+    /// The import is created, and its guest asked to shut down.
+    pub created: Seconds,
+    /// The guest is off; downtime begins.
+    pub off: Seconds,
+    /// Its disks begin to be copied.
+    pub export_start: Seconds,
+    /// They are copied.
+    pub exported: Seconds,
+    /// Harvester has the images.
+    pub images_in: Seconds,
+    /// The machine is created.
+    pub machine: Seconds,
+    /// The machine is ready; downtime ends.
+    pub ready: Seconds,
+    /// Its scratch is free again.
+    pub released: Seconds,
+}
+
+impl ImportForecast {
+    /// From the guest's power-off to the machine's readiness.
+    pub fn downtime(&self) -> Seconds {
+        self.ready.saturating_sub(self.off)
+    }
+}
+
+/// Predicted use of one target's scratch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScratchForecast {
+    /// The target.
+    pub target: TargetName,
+    /// What may be used: capacity less reserve.
+    pub usable: Bytes,
+    /// The volume's size.
+    pub capacity: Bytes,
+    /// Steps of the curve: from `at` on, `bytes` are held. Sorted by time.
+    pub curve: Vec<ScratchStep>,
+}
+
+/// A step of a scratch curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScratchStep {
+    /// From then on.
+    pub at: Seconds,
+    /// So much is held.
+    pub bytes: Bytes,
+}

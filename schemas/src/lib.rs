@@ -1,0 +1,33 @@
+//! Every file and status format of Windrow, its ids and units, and the one YAML door.
+//!
+//! Takes bytes and gives typed values, and the other way round. Pure: reads no clock, no file, no
+//! network. What is in a type here works; what is not built yet is not here, so that a file which
+//! asks for it is refused instead of silently half obeyed.
+//!
+//! The map:
+//! - written by people: [`site`], [`plan`], [`approval`];
+//! - written by the planner: [`wave`], [`forecast`], [`finding`];
+//! - written by the collectors: [`inventory`];
+//! - written by the executor: [`machine`];
+//! - other people's objects in the target cluster: [`upstream`];
+//! - the words all of them use: [`ids`], [`units`], [`conditions`].
+
+pub mod approval;
+pub mod conditions;
+pub mod finding;
+pub mod forecast;
+pub mod ids;
+pub mod inventory;
+pub mod machine;
+pub mod plan;
+pub mod site;
+pub mod units;
+pub mod upstream;
+pub mod wave;
+
+/// The API group of every Windrow object.
+pub const GROUP: &str = "windrow.dev";
+/// The version of every Windrow object.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every Windrow object.
+pub const API_VERSION: &str = "windrow.dev/v1alpha1";

@@ -1,0 +1,212 @@
+//! The intent: what moves, in what order. Written by people, read by the planner, and understood
+//! in the cluster so far as to report on it.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conditions::{CommonStatus, initial_status};
+use crate::ids::{
+    Namespace, ObjectName, OccurrenceId, SourceName, TargetName, VmId, VmName, WindowName,
+    WorkloadName,
+};
+use crate::site::SiteSpec;
+use crate::units::{Quantity, Span};
+
+/// What moves, in what order.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[kube(
+    group = "windrow.dev",
+    version = "v1alpha1",
+    kind = "MigrationPlan",
+    plural = "migrationplans",
+    shortname = "mplan",
+    category = "windrow",
+    namespaced,
+    status = "PlanStatus",
+    doc = "What moves into Harvester, and in what order: the intent, written by people",
+    derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 52").message("names of at most 52 characters leave room for suffixes"),
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    printcolumn = r#"{"name":"Done","type":"integer","jsonPath":".status.counts.done"}"#,
+    printcolumn = r#"{"name":"Failed","type":"integer","jsonPath":".status.counts.failed"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.site) != has(self.inlineSite)").message("exactly one of site, inlineSite"))]
+pub struct PlanSpec {
+    /// Name of the `MigrationSite`: in a file `site.yaml` beside the plan or in a folder above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<ObjectName>,
+    /// The site's block, for a pilot that is one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inline_site: Option<SiteSpec>,
+    /// Origin of time, required as soon as there are windows: no command that writes a file reads
+    /// the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::units::Rfc3339>")]
+    pub start: Option<jiff::Timestamp>,
+    /// Where the machines go unless `machines` says otherwise.
+    pub target: PlanTarget,
+    /// Sets of VMs that belong together.
+    #[schemars(length(min = 1, max = 500))]
+    pub workloads: Vec<Workload>,
+    /// Single VMs that need something of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5000))]
+    pub machines: Vec<Machine>,
+    /// What people pin of the waves; the rest is computed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub waves: Vec<PinnedWave>,
+    /// Findings that are accepted, by name and with a reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub waivers: Vec<Waiver>,
+    /// Stop starting new work. Never set in Git, so that a button or `windrow suspend` may own it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// Status of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = initial_status()))]
+pub struct PlanStatus {
+    /// Generation looked at and conditions.
+    #[serde(flatten)]
+    pub common: CommonStatus,
+    /// Machines of all its waves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<crate::wave::Counts>,
+}
+
+/// Where machines go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanTarget {
+    /// A target of the site.
+    pub name: TargetName,
+    /// The namespace of the machines.
+    pub namespace: Namespace,
+}
+
+/// A set of VMs that belong together, and what must run before them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Which VMs: the fields of an item must all hold, and any item is enough.
+    #[schemars(length(min = 1, max = 1000))]
+    pub select: Vec<Selector>,
+    /// Workloads whose machines must all run first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub depends_on: Vec<WorkloadName>,
+    /// Where its machines go, if not where the plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetOverride>,
+    /// How long its guests may take to shut down, if not as long as the site says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shutdown_timeout: Option<Span>,
+}
+
+/// Part of a target that differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetOverride {
+    /// Another target of the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<TargetName>,
+    /// Another namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+}
+
+/// Which VMs of a source. The source and at least one field; all that are given must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.names) || has(self.ids) || has(self.folder) || has(self.match)").message("at least one of names, ids, folder, match"))]
+pub struct Selector {
+    /// The source.
+    pub source: SourceName,
+    /// Names, case-sensitive; one that several VMs bear takes them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5000))]
+    pub names: Option<Vec<VmName>>,
+    /// Ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5000))]
+    pub ids: Option<Vec<VmId>>,
+    /// vSphere: a glob on the folder's path; `*` within one folder's name, `**` across folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub folder: Option<String>,
+    /// A glob on the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub r#match: Option<String>,
+}
+
+/// A single VM that needs something of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Machine {
+    /// Which VM; a workload must have selected it.
+    pub vm: VmRef,
+    /// Where it goes, if not where its workload does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetOverride>,
+    /// Room on the scratch that its import needs, if the inventory's sizes mislead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Quantity>,
+}
+
+/// One VM of a source. Exactly one of `id` and `name` is set; a name must be unique.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.id) != has(self.name)").message("exactly one of id, name"))]
+pub struct VmRef {
+    /// The source.
+    pub source: SourceName,
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<VmId>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<VmName>,
+}
+
+/// What people pin of a wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PinnedWave {
+    /// Its name, as in `pilot`.
+    pub name: WorkloadName,
+    /// Its workloads; each is in one wave.
+    #[schemars(length(min = 1, max = 500))]
+    pub workloads: Vec<WorkloadName>,
+    /// The window it runs in; absent: the site's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowName>,
+    /// The occurrence of that window; absent: the first that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<OccurrenceId>,
+}
+
+/// A finding that is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Waiver {
+    /// The finding's code, as in `W01`.
+    #[schemars(regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]
+    pub code: String,
+    /// The VMs: `NAME`, `SOURCE/NAME` or `SOURCE/ID`.
+    #[schemars(length(min = 1, max = 5000))]
+    pub vms: Vec<String>,
+    /// Why it is accepted.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+}

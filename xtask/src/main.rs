@@ -1,0 +1,2 @@
+//! Windrow.
+fn main() {}
