@@ -10,10 +10,12 @@
 //! - written by the collectors: [`inventory`];
 //! - written by the executor: [`machine`];
 //! - other people's objects in the target cluster: [`upstream`];
-//! - the words all of them use: [`ids`], [`units`], [`conditions`].
+//! - the words all of them use: [`ids`], [`units`], [`conditions`];
+//! - from typed values to what is approved: [`digest`].
 
 pub mod approval;
 pub mod conditions;
+pub mod digest;
 pub mod finding;
 pub mod forecast;
 pub mod ids;
