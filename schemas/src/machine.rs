@@ -96,6 +96,9 @@ pub enum Stage {
     Running,
     /// The attempt failed. Nothing more happens until a person says so.
     Failed,
+    /// The attempt was taken back before the engine touched anything, or a person asked for another
+    /// one: the next may be opened.
+    Withdrawn,
     /// Something happened that a person must look at (its import is gone, a foreign one has its
     /// name).
     Held,

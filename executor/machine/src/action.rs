@@ -1,0 +1,241 @@
+//! What to do: the machine's answer, and what it has to say about the run.
+//!
+//! Every action is safe to repeat: the shell carries out as many as it can, looks again, and asks
+//! again. An action that the cluster refuses because the picture was stale costs nothing.
+
+use schemas::ids::{Namespace, ObjectName, VmKey, VmName, WaveName, WorkloadName};
+use schemas::machine::{Attempt, MachineSpec, MachineStatus, Stage};
+use schemas::units::Bytes;
+use schemas::upstream::VirtualMachineImportSpec;
+use schemas::wave::WaveStatus;
+
+use crate::observed::{At, SourceSpec};
+
+/// One thing for the shell to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Create a source object. `AlreadyExists`: look again.
+    CreateSource {
+        /// Where.
+        at: At,
+        /// What.
+        spec: SourceSpec,
+    },
+    /// Create a record with its first attempt opened. `AlreadyExists`: look again.
+    OpenRecord {
+        /// Where.
+        at: At,
+        /// What is set out to do.
+        spec: MachineSpec,
+    },
+    /// Open another attempt in a record whose last one was withdrawn.
+    OpenAttempt {
+        /// The record.
+        at: At,
+        /// The spec with the attempt in it.
+        spec: MachineSpec,
+    },
+    /// POST an import, complete: it is never written again (Q06). `AlreadyExists` is success only
+    /// if label, attempt and spec agree.
+    CreateImport {
+        /// Where.
+        at: At,
+        /// Its record, for the label.
+        record: ObjectName,
+        /// The plan, for the label.
+        plan: schemas::ids::PlanName,
+        /// Its attempt, for the annotation.
+        attempt: u32,
+        /// What.
+        spec: VirtualMachineImportSpec,
+    },
+    /// Write a record's status.
+    Record {
+        /// The record.
+        at: At,
+        /// The whole of it.
+        status: MachineStatus,
+    },
+    /// Annotate an image of an import whose machine is ready, so that the engine looks at the
+    /// import now and not at its next two-minute poll (measured-engine.md 1b).
+    NudgeImage {
+        /// The image.
+        at: At,
+    },
+    /// Delete an import, if it still is the one that was seen.
+    DeleteImport {
+        /// The import.
+        at: At,
+        /// Its uid, as precondition.
+        uid: String,
+        /// Its resource version, as precondition: set for a withdrawal, which is only safe while
+        /// nobody has touched it.
+        resource_version: Option<String>,
+    },
+    /// Write a wave's status.
+    WaveStatus {
+        /// The wave.
+        at: At,
+        /// The whole of it.
+        status: WaveStatus,
+    },
+}
+
+/// The machine's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// In the order in which they are to be carried out.
+    pub actions: Vec<Action>,
+    /// Look again at this instant even if nothing changes; absent: only when something does.
+    pub wake: Option<jiff::Timestamp>,
+    /// How the run stands.
+    pub view: RunView,
+}
+
+/// How the run stands: for progress, status and the exit code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunView {
+    /// All machines of all waves, by wave and order.
+    pub machines: Vec<MachineView>,
+    /// Scratch bytes that our imports may hold now, by the worst case.
+    pub scratch_held: Bytes,
+    /// Scratch bytes that they may hold at most.
+    pub scratch_usable: Bytes,
+    /// What holds the whole run back, in words (stopped, a foreign import exports, …), by wave.
+    pub holds: Vec<Hold>,
+    /// Nothing more will happen by itself: all are done, failed, or blocked for good.
+    pub finished: bool,
+}
+
+/// What holds back a whole wave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Which.
+    pub wave: WaveName,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Why.
+    pub reason: HoldReason,
+}
+
+/// Why a wave does not admit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// It needs an approval of this digest.
+    AwaitingApproval {
+        /// The digest.
+        digest: String,
+    },
+    /// Its approval has expired.
+    ApprovalExpired {
+        /// When.
+        at: jiff::Timestamp,
+    },
+    /// Its window is not open.
+    OutsideWindow {
+        /// When it opens; absent: it is over.
+        opens: Option<jiff::Timestamp>,
+    },
+    /// `spec.suspend`.
+    Suspended,
+    /// A `windrow-stop`.
+    Stopped,
+    /// Its digest does not match its content: it was edited by hand.
+    DigestMismatch {
+        /// What its content gives.
+        computed: String,
+    },
+    /// It is for another cluster.
+    OtherCluster {
+        /// That cluster's uid.
+        expected: String,
+    },
+    /// A source is not ready.
+    SourceNotReady {
+        /// Which.
+        source: At,
+        /// Since when it is there; absent: not yet created.
+        since: Option<jiff::Timestamp>,
+        /// What the engine says.
+        message: Option<String>,
+    },
+    /// A source object of that name is there and is another one.
+    SourceDiffers {
+        /// Which.
+        source: At,
+    },
+}
+
+/// One machine in the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineView {
+    /// The VM.
+    pub vm: VmKey,
+    /// Its name, for people.
+    pub name: VmName,
+    /// Its wave.
+    pub wave: WaveName,
+    /// Its workload.
+    pub workload: WorkloadName,
+    /// Its record.
+    pub record: At,
+    /// How it stands.
+    pub state: MachineState,
+    /// Its attempt, once there is one.
+    pub attempt: Option<Attempt>,
+    /// When its guest went off and when it was ready again, as far as they are known.
+    pub off: Option<jiff::Timestamp>,
+    /// See `off`.
+    pub ready: Option<jiff::Timestamp>,
+}
+
+/// How a machine stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineState {
+    /// Not begun; what it waits for.
+    Waiting(Wait),
+    /// On its way.
+    Active(Stage),
+    /// Running on the target, and recorded.
+    Done,
+    /// Failed, or held for a person; why.
+    Failed(String),
+    /// Will not begin by itself: one that it depends on failed.
+    Blocked {
+        /// Which one.
+        by: VmKey,
+        /// That one's name.
+        name: VmName,
+    },
+}
+
+/// What a machine waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Its turn.
+    Turn,
+    /// Its wave is held back ([`RunView::holds`]).
+    Wave,
+    /// Machines of a workload that do not run yet.
+    Dependency {
+        /// The first of them.
+        on: VmKey,
+    },
+    /// Another import that would use the same files (N03).
+    Exclusion {
+        /// Which.
+        with: VmKey,
+    },
+    /// Room on the scratch.
+    Scratch {
+        /// It needs.
+        needs: Bytes,
+        /// There is.
+        free: Bytes,
+    },
+    /// The engine is at work on somebody else's import.
+    ForeignImport {
+        /// Which.
+        import: At,
+    },
+}
