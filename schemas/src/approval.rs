@@ -22,7 +22,7 @@ use crate::ids::{Digest, OccurrenceId, WaveName};
     printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".spec.expires"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ApprovalSpec {
     /// The wave's name, in the same namespace.
     pub wave: WaveName,

@@ -33,7 +33,7 @@ use crate::units::{Quantity, Span};
     printcolumn = r#"{"name":"Failed","type":"integer","jsonPath":".status.counts.failed"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.site) != has(self.inlineSite)").message("exactly one of site, inlineSite"))]
 pub struct PlanSpec {
     /// Name of the `MigrationSite`: in a file `site.yaml` beside the plan or in a folder above it.
@@ -84,7 +84,7 @@ pub struct PlanStatus {
 
 /// Where machines go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PlanTarget {
     /// A target of the site.
     pub name: TargetName,
@@ -94,7 +94,7 @@ pub struct PlanTarget {
 
 /// A set of VMs that belong together, and what must run before them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Workload {
     /// Its name.
     pub name: WorkloadName,
@@ -115,7 +115,7 @@ pub struct Workload {
 
 /// Part of a target that differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct TargetOverride {
     /// Another target of the site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,7 +127,7 @@ pub struct TargetOverride {
 
 /// Which VMs of a source. The source and at least one field; all that are given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.names) || has(self.ids) || has(self.folder) || has(self.match)").message("at least one of names, ids, folder, match"))]
 pub struct Selector {
     /// The source.
@@ -152,7 +152,7 @@ pub struct Selector {
 
 /// A single VM that needs something of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// Which VM; a workload must have selected it.
     pub vm: VmRef,
@@ -166,7 +166,7 @@ pub struct Machine {
 
 /// One VM of a source. Exactly one of `id` and `name` is set; a name must be unique.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.id) != has(self.name)").message("exactly one of id, name"))]
 pub struct VmRef {
     /// The source.
@@ -181,7 +181,7 @@ pub struct VmRef {
 
 /// What people pin of a wave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PinnedWave {
     /// Its name, as in `pilot`.
     pub name: WorkloadName,
@@ -191,14 +191,15 @@ pub struct PinnedWave {
     /// The window it runs in; absent: the site's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowName>,
-    /// The occurrence of that window; absent: the first that fits.
+    /// The occurrence of that window; absent: the first that fits. Not called `on`: Kubernetes'
+    /// YAML reader takes that key for `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<OccurrenceId>,
+    pub occurrence: Option<OccurrenceId>,
 }
 
 /// A finding that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Waiver {
     /// The finding's code, as in `W01`.
     #[schemars(regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]

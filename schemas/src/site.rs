@@ -32,7 +32,7 @@ use crate::units::{Percent, Quantity, Span};
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct SiteSpec {
     /// Where virtual machines come from.
     #[schemars(length(min = 1, max = 64))]
@@ -70,7 +70,7 @@ pub struct SiteStatus {
 
 /// A place that virtual machines come from. Exactly one of `vmware`, `openstack`, `ova` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.vmware), has(self.openstack), has(self.ova)].filter(x, x).size() == 1").message("exactly one of vmware, openstack, ova"))]
 pub struct Source {
     /// Its name in plans, findings and snapshots, and that of its object in the target cluster.
@@ -91,7 +91,7 @@ pub struct Source {
 
 /// A vCenter datacenter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct VmwareSource {
     /// The SDK's address, as in `https://vcenter.example/sdk`.
     #[schemars(length(min = 1, max = 2048))]
@@ -103,7 +103,7 @@ pub struct VmwareSource {
 
 /// An OpenStack project in a region; which project, the credentials say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct OpenstackSource {
     /// Keystone's address, as in `https://keystone.example:5000/v3`.
     #[schemars(length(min = 1, max = 2048))]
@@ -115,7 +115,7 @@ pub struct OpenstackSource {
 
 /// A shelf of OVA files; each becomes a source object of its own in the target cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct OvaSource {
     /// The files.
     #[schemars(length(min = 1, max = 1000))]
@@ -124,7 +124,7 @@ pub struct OvaSource {
 
 /// One OVA file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct OvaItem {
     /// Where it is; the server must answer HEAD (A01).
     #[schemars(length(min = 1, max = 2048))]
@@ -136,7 +136,7 @@ pub struct OvaItem {
 
 /// Secrets of a source, by what they are used for; in the plan's namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct SourceCredentials {
     /// Used by the engine for the import, and named in the source object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,7 +155,7 @@ impl SourceCredentials {
 
 /// A Harvester cluster with its engine and scratch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Its name in plans and snapshots, and what `controller --target` takes.
     pub name: TargetName,
@@ -177,7 +177,7 @@ pub struct Target {
 
 /// The engine's scratch volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Scratch {
     /// Its size; absent: what the target's snapshot says of the add-on's claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,7 +205,7 @@ impl Default for Scratch {
 
 /// One line of a network mapping. Exactly one of `to` and `drop: true` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.to) != (has(self.drop) && self.drop)").message("exactly one of to, drop: true"))]
 pub struct NetworkMapping {
     /// The source.
@@ -248,7 +248,7 @@ pub enum NicModel {
 
 /// A change window. Exactly one of `every` and `occurrences` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.every) != has(self.occurrences)").message("exactly one of every, occurrences"))]
 pub struct Window {
     /// Its name.
@@ -267,7 +267,7 @@ pub struct Window {
 
 /// When a recurring window opens, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Recurrence {
     /// Five fields: minute, hour, day of month, month, day of week.
     #[schemars(length(min = 9, max = 100))]
@@ -281,7 +281,7 @@ pub struct Recurrence {
 
 /// One occurrence of a window: half-open, `from` included, `to` not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Occurrence {
     /// What approvals and pinned waves call it.
     pub id: OccurrenceId,
@@ -295,7 +295,7 @@ pub struct Occurrence {
 
 /// How waves are run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Policy {
     /// When the next import is created, relative to the one before.
     pub admission: Admission,
@@ -355,7 +355,7 @@ pub enum OnBlocker {
 
 /// Rates and durations to plan with until they are measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Assumptions {
     /// Bytes a second that the engine exports.
     pub export_bytes_per_second: Quantity,

@@ -41,7 +41,7 @@ pub const WAVE_JSON_BYTES_MAX: usize = 200 << 10;
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Suspended","type":"boolean","jsonPath":".spec.suspend","priority":1}"#
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveSpec {
     /// The plan it was made from, in the same namespace.
     pub plan: PlanName,
@@ -86,7 +86,7 @@ pub struct WaveSpec {
 
 /// The cluster that a wave is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveTarget {
     /// Its name in the site.
     pub name: TargetName,
@@ -110,7 +110,7 @@ pub enum EngineKind {
 
 /// One occurrence of a window. No import starts outside of it, nor in its lockout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveWindow {
     /// The window's name in the site.
     pub name: WindowName,
@@ -129,7 +129,7 @@ pub struct WaveWindow {
 
 /// A source object in the target cluster. Exactly one of `vmware`, `openstack`, `ova` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.vmware), has(self.openstack), has(self.ova)].filter(x, x).size() == 1").message("exactly one of vmware, openstack, ova"))]
 pub struct WaveSource {
     /// The object's name; its namespace is the wave's.
@@ -152,7 +152,7 @@ pub struct WaveSource {
 
 /// One OVA file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveOva {
     /// Where it is.
     #[schemars(length(max = 2048))]
@@ -161,7 +161,7 @@ pub struct WaveOva {
 
 /// What a workload of the wave waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveWorkload {
     /// Its name.
     pub name: WorkloadName,
@@ -173,7 +173,7 @@ pub struct WaveWorkload {
 /// The machines of a workload that others wait for. All of them, so that a wave which is not in
 /// the cluster yet cannot be mistaken for one that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Prerequisite {
     /// Its name.
     pub workload: WorkloadName,
@@ -184,7 +184,7 @@ pub struct Prerequisite {
 
 /// One machine that others wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PrerequisiteMachine {
     /// Which VM.
     pub vm: VmKey,
@@ -194,7 +194,7 @@ pub struct PrerequisiteMachine {
 
 /// One import: what becomes a `VirtualMachineImport`, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveImport {
     /// The VM.
     pub vm: VmKey,
@@ -243,7 +243,7 @@ pub struct WaveImport {
 
 /// A network of an import.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveNetwork {
     /// By the name that the engine compares.
     pub from: SourceNetworkName,
@@ -256,7 +256,7 @@ pub struct WaveNetwork {
 
 /// Sizes of one import, as planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveSize {
     /// Most scratch bytes while it is exported.
     pub peak: Quantity,
@@ -270,7 +270,7 @@ pub struct WaveSize {
 
 /// What a wave was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WaveInputs {
     /// Digest of the slice of the plan.
     pub plan: Digest,
