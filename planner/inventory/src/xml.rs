@@ -20,7 +20,7 @@ const DEPTH_MAX: usize = 256;
 
 /// Why a document could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum XmlError {
+pub enum XmlError {
     /// Not well-formed.
     #[error("read XML near byte {at}")]
     Syntax {
@@ -73,7 +73,9 @@ impl Node {
 
     /// The text of the first element of that name; empty text counts as none.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
-        self.child(name).map(|child| child.text.as_str()).filter(|text| !text.is_empty())
+        self.child(name)
+            .map(|child| child.text.as_str())
+            .filter(|text| !text.is_empty())
     }
 
     /// The text of the first element of that name as a number, or `true`, or `false`.
@@ -83,7 +85,10 @@ impl Node {
 
     /// An attribute's value, by its name without prefix.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -103,9 +108,10 @@ pub(crate) fn read_each(
     let mut open: Vec<Node> = Vec::new();
     let mut root = None;
     loop {
-        let event = reader
-            .read_event()
-            .map_err(|source| XmlError::Syntax { at: reader.buffer_position(), source })?;
+        let event = reader.read_event().map_err(|source| XmlError::Syntax {
+            at: reader.buffer_position(),
+            source,
+        })?;
         let closed = match event {
             Event::Start(tag) => {
                 if open.len() == DEPTH_MAX {
@@ -134,7 +140,11 @@ pub(crate) fn read_each(
                     Ok(Some(character)) => push(&mut open, character.encode_utf8(&mut [0; 4])),
                     _ => match resolve_predefined_entity(&entity) {
                         Some(text) => push(&mut open, text),
-                        None => return Err(XmlError::Entity { name: entity.to_string() }),
+                        None => {
+                            return Err(XmlError::Entity {
+                                name: entity.to_string(),
+                            });
+                        }
                     },
                 }
                 None
@@ -161,9 +171,15 @@ fn push(open: &mut [Node], text: &str) {
 
 /// The element that a tag opens, with its attributes sorted into class and the rest.
 fn node(tag: &BytesStart<'_>, names: &NamespaceResolver) -> Result<Node, XmlError> {
-    let mut node = Node { name: tag.local_name().as_ref().to_owned(), ..Node::default() };
+    let mut node = Node {
+        name: tag.local_name().as_ref().to_owned(),
+        ..Node::default()
+    };
     for attribute in tag.attributes().with_checks(false) {
-        let attribute = attribute.map_err(|error| XmlError::Syntax { at: 0, source: error.into() })?;
+        let attribute = attribute.map_err(|error| XmlError::Syntax {
+            at: 0,
+            source: error.into(),
+        })?;
         if attribute.key.as_namespace_binding().is_some() {
             continue;
         }
@@ -175,7 +191,8 @@ fn node(tag: &BytesStart<'_>, names: &NamespaceResolver) -> Result<Node, XmlErro
             let class = value.rsplit(':').next().unwrap_or_default();
             node.class = Some(class.to_owned());
         } else {
-            node.attributes.push((local.as_ref().to_owned(), value.into_owned()));
+            node.attributes
+                .push((local.as_ref().to_owned(), value.into_owned()));
         }
     }
     Ok(node)
@@ -199,7 +216,10 @@ mod tests {
             i:type="ManagedObjectReference">group-9</val></a>"#;
         let root = read(text).expect("well-formed");
         assert_eq!(root.children[0].class.as_deref(), Some("string"));
-        assert_eq!(root.children[1].class.as_deref(), Some("ManagedObjectReference"));
+        assert_eq!(
+            root.children[1].class.as_deref(),
+            Some("ManagedObjectReference")
+        );
         assert_eq!(root.children[1].attribute("type"), Some("Folder"));
         assert_eq!(root.children[1].text, "group-9");
     }
@@ -218,7 +238,10 @@ mod tests {
         let mut seen = Vec::new();
         let root = read_each(text, ("v", "o"), |node| seen.push(node.text)).expect("fine");
         assert_eq!(seen, ["1", "2"]);
-        assert_eq!(root.at(&["v", "token"]).map(|token| token.text.as_str()), Some("0"));
+        assert_eq!(
+            root.at(&["v", "token"]).map(|token| token.text.as_str()),
+            Some("0")
+        );
         assert_eq!(root.text_of("o"), Some("3"));
     }
 
@@ -226,7 +249,15 @@ mod tests {
     #[test]
     fn broken_documents_are_errors() {
         let deep = "<a>".repeat(300);
-        for text in ["", "<a>", "<a></b>", "<a>&nbsp;</a>", "<a><b></a>", "plain", &deep] {
+        for text in [
+            "",
+            "<a>",
+            "<a></b>",
+            "<a>&nbsp;</a>",
+            "<a><b></a>",
+            "plain",
+            &deep,
+        ] {
             assert!(read(text).is_err(), "{text:.20}");
         }
     }
