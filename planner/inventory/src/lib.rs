@@ -31,7 +31,8 @@ pub use crate::http::{HttpError, Untrusted};
 pub use crate::openstack::OpenstackError;
 pub use crate::ova::OvaError;
 pub use crate::target::TargetError;
-pub use crate::vsphere::VsphereError;
+pub use crate::vsphere::{Fault, VsphereError};
+pub use crate::xml::XmlError;
 
 /// How long reading one source may take. The largest estates measured (10,000 VMs) need less than
 /// two minutes; beyond a quarter of an hour something hangs.
