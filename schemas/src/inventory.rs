@@ -210,6 +210,9 @@ pub struct Vm {
     /// OpenStack: volume-booted, and its boot volume's image metadata names this image (O04).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_image: Option<String>,
+    /// OpenStack: whether that image is still there, if known (O04).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_image_exists: Option<bool>,
     /// Sorted by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nics: Vec<Nic>,

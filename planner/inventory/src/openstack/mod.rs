@@ -1,47 +1,54 @@
-//! OpenStack (stub).
+//! OpenStack: one project of one region, read through Keystone, Nova, Cinder, Glance and Neutron.
+//!
+//! Takes the site's entry and the engine's Secret; gives the project's servers with what the
+//! engine will look at when it imports them. Only reads, apart from asking for a token and giving
+//! it back. `session` logs in and sends, `read` lists, `wire` holds the answers' types, and `join`
+//! makes one VM of what five services know of a server; it does no IO.
+
+mod error;
+mod join;
+mod read;
+mod session;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use schemas::ids::SourceName;
 use schemas::inventory::SourceInventory;
 use schemas::site::OpenstackSource;
 
-use crate::http::HttpError;
-use crate::{Credentials, Progress, Stopped};
+pub use self::error::OpenstackError;
+use self::session::Session;
+use crate::http::{Http, Trust};
+use crate::{Credentials, Progress, within_limits};
 
-/// Why a vCenter could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenstackError {
-    /// No answer.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// Broken off.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-impl OpenstackError {
-    /// What the reader can do.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Http(error) => error.hint(),
-            Self::Stopped(_) => None,
-        }
-    }
-
-    /// Whether the same command may work later.
-    pub(crate) fn is_outage(&self) -> bool {
-        match self {
-            Self::Http(error) => error.is_outage(),
-            Self::Stopped(_) => true,
-        }
-    }
-}
-
-/// Reads one datacenter.
+/// Reads one project.
 pub(crate) async fn pull(
-    _name: &SourceName,
-    _place: &OpenstackSource,
-    _credentials: &Credentials,
-    _progress: &dyn Progress,
+    name: &SourceName,
+    place: &OpenstackSource,
+    credentials: &Credentials,
+    progress: &dyn Progress,
 ) -> Result<SourceInventory, OpenstackError> {
-    Err(Stopped::Interrupted.into())
+    let http = Http::new(Trust::new(Some(credentials), "ca_cert"), name.as_str())?;
+    pull_with(http, name, place, credentials, progress).await
+}
+
+async fn pull_with(
+    http: Http,
+    name: &SourceName,
+    place: &OpenstackSource,
+    credentials: &Credentials,
+    progress: &dyn Progress,
+) -> Result<SourceInventory, OpenstackError> {
+    let session = Session::open(http, place, credentials).await?;
+    let origin = join::Origin {
+        endpoint: place.endpoint.clone(),
+        region: place.region.clone(),
+        project: session.project().clone(),
+        user: session.user().to_owned(),
+        tls: session.tls(),
+    };
+    let estate = within_limits(read::estate(&session, name, progress)).await;
+    session.close().await;
+    Ok(join::inventory(origin, &estate?))
 }

@@ -1,0 +1,140 @@
+//! What can go wrong between us and an OpenStack cloud.
+
+use crate::Stopped;
+use crate::http::HttpError;
+
+/// Why an OpenStack project could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenstackError {
+    /// There was no answer.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The pull was broken off.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The Secret lacks something.
+    #[error("log in: the Secret has no key `{key}`")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// Keystone does not take these credentials.
+    #[error(
+        "log in at `{url}` as `{user}` of domain `{domain}` in project `{project}`: \
+         Keystone refuses (401)"
+    )]
+    Denied {
+        /// Where.
+        url: String,
+        /// The user's name.
+        user: String,
+        /// The domain of user and project.
+        domain: String,
+        /// The project's name.
+        project: String,
+    },
+    /// The token's answer lacks the token.
+    #[error("log in at `{url}`: the answer carries no token")]
+    NoToken {
+        /// Where.
+        url: String,
+    },
+    /// The catalog does not know the region.
+    #[error("find the region `{region}` in the cloud's catalog, which has {}", list(known))]
+    NoRegion {
+        /// As the site names it.
+        region: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// The catalog has no such service in the region.
+    #[error("find the service `{service}` in region `{region}` of the cloud's catalog")]
+    NoService {
+        /// Its type.
+        service: &'static str,
+        /// The region.
+        region: String,
+    },
+    /// A service refused.
+    #[error("read `{url}`: the server answers {status}: {message}")]
+    Refused {
+        /// What was read.
+        url: String,
+        /// The status.
+        status: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// An answer is not what the service's documentation promises.
+    #[error("understand the answer of `{url}`, which begins with `{excerpt}`")]
+    NotJson {
+        /// What was read.
+        url: String,
+        /// Its first bytes.
+        excerpt: String,
+        /// What the reader stumbled over.
+        source: serde_json::Error,
+    },
+    /// The pages of a list never end.
+    #[error("read all {what}: the pages of the list repeat themselves after `{marker}`")]
+    Endless {
+        /// What was listed.
+        what: &'static str,
+        /// The id after which it went round.
+        marker: String,
+    },
+}
+
+impl OpenstackError {
+    /// The status of a refusal.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What the reader can do.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Http(error) => error.hint(),
+            Self::MissingKey { .. } => Some(
+                "the engine's Secret has `username`, `password`, `project_name`, `domain_name` \
+                 and, for a private authority, `ca_cert`"
+                    .to_owned(),
+            ),
+            Self::Denied { .. } => Some(
+                "check `username`, `password`, `project_name` and `domain_name` in the Secret; the \
+                 domain is that of the user and of the project"
+                    .to_owned(),
+            ),
+            Self::NoRegion { .. } => {
+                Some("set `openstack.region` of the source to one of these".to_owned())
+            }
+            Self::NotJson { .. } | Self::NoToken { .. } => Some(
+                "check that the endpoint is Keystone's (`https://HOST:5000/v3`) and that no login \
+                 page or proxy answers in its place"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether the same command may work later.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_outage(),
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::Stopped(_) | Self::Endless { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// `a`, `b` and `c`, quoted.
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
