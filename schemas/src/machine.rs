@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::conditions::{CommonStatus, initial_status};
 use crate::ids::{Digest, Namespace, ObjectName, PlanName, VmId, VmKey, VmName, WaveName};
+use crate::wave::WaveSize;
 
 /// Label on every import that Windrow creates: the name of its machine's record.
 pub const LABEL_MACHINE: &str = "windrow.dev/machine";
@@ -59,6 +60,8 @@ pub struct MachineSpec {
     pub namespace: Namespace,
     /// The machine's name on the target.
     pub machine: ObjectName,
+    /// Sizes by which it was admitted: its import holds scratch even where its wave is gone.
+    pub size: WaveSize,
     /// The attempt under way, or the last one.
     pub attempt: Attempt,
 }
@@ -138,7 +141,8 @@ pub struct MachineStatus {
     pub message: Option<String>,
 }
 
-/// When each step of an attempt was first seen, by the executor's clock.
+/// When each step of an attempt came: by the engine's own word where its conditions carry a time,
+/// else when the executor first saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Times {

@@ -290,6 +290,10 @@ pub struct WaveStatus {
     /// Its machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// When this was written; the next one comes at least five seconds later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::units::Rfc3339>")]
+    pub updated: Option<jiff::Timestamp>,
     /// Names of at most 20 machines that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]

@@ -2,6 +2,11 @@
 //!
 //! Every action is safe to repeat: the shell carries out as many as it can, looks again, and asks
 //! again. An action that the cluster refuses because the picture was stale costs nothing.
+//!
+//! What the shell owes the machine:
+//! - it is alone: it holds the target's Lease, and after taking it looks before it acts;
+//! - it sees its own writes: no step on a picture older than what it wrote last;
+//! - an action that fails is dropped, never kept for later: the next step says it again.
 
 use schemas::ids::{Namespace, ObjectName, VmKey, VmName, WaveName, WorkloadName};
 use schemas::machine::{Attempt, MachineSpec, MachineStatus, Stage};
@@ -32,6 +37,8 @@ pub enum Action {
     OpenAttempt {
         /// The record.
         at: At,
+        /// The record as it was seen, as precondition.
+        resource_version: String,
         /// The spec with the attempt in it.
         spec: MachineSpec,
     },
@@ -49,10 +56,12 @@ pub enum Action {
         /// What.
         spec: VirtualMachineImportSpec,
     },
-    /// Write a record's status.
+    /// Write a record's status. A conflict: look again.
     Record {
         /// The record.
         at: At,
+        /// The record as it was seen, as precondition.
+        resource_version: String,
         /// The whole of it.
         status: MachineStatus,
     },
@@ -61,6 +70,9 @@ pub enum Action {
     NudgeImage {
         /// The image.
         at: At,
+        /// When its machine was ready: what to annotate it with, as it comes back in
+        /// [`crate::Image::nudged`] and, with `Running`, goes into the record. Saves a write.
+        ready: jiff::Timestamp,
     },
     /// Delete an import, if it still is the one that was seen.
     DeleteImport {

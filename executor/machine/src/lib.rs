@@ -6,9 +6,7 @@
 mod action;
 mod observed;
 
-pub use action::{
-    Action, Hold, HoldReason, MachineState, MachineView, RunView, Step, Wait,
-};
+pub use action::{Action, Hold, HoldReason, MachineState, MachineView, RunView, Step, Wait};
 pub use observed::{
     At, Image, Import, Observed, Record, SourceObject, SourceSpec, StopMode, TargetMachine, Wave,
 };

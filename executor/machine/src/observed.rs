@@ -24,7 +24,10 @@ pub struct At {
 impl At {
     /// `name` in `namespace`.
     pub fn new(namespace: impl Into<Namespace>, name: impl Into<ObjectName>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -79,6 +82,10 @@ pub struct Record {
     pub spec: MachineSpec,
     /// What was seen of it; absent just after its creation.
     pub status: Option<MachineStatus>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.resourceVersion`: what is written to it is only right for exactly this state.
+    pub resource_version: String,
 }
 
 /// An import as it is.
@@ -111,8 +118,12 @@ pub struct Image {
     pub given_up: bool,
     /// In hundredths.
     pub progress: i64,
-    /// We have annotated it already, to wake the engine ([`crate::Action::NudgeImage`]).
-    pub nudged: bool,
+    /// What we annotated it with to wake the engine ([`crate::Action::NudgeImage`]): the instant at
+    /// which its machine was ready.
+    pub nudged: Option<jiff::Timestamp>,
+    /// When its status last changed: the latest `time` in `metadata.managedFields`. Tells an image
+    /// that is slow from one that stands still, without any memory of ours.
+    pub changed: Option<jiff::Timestamp>,
     /// What it says of its failure.
     pub message: Option<String>,
 }
