@@ -1,1 +1,19 @@
-//! To be written.
+//! From a plan and an inventory to waves, with the reasons; pure.
+//!
+//! ```text
+//! plan, site, inventory ─ resolve ─▶ ResolvedPlan ─ check ─▶ Checked ─ schedule ─▶ Schedule ─ waves ─▶ files
+//!                            │                        │                                │
+//!                        Diagnostics              findings                      report, forecast
+//! ```
+//!
+//! Every choice is made here, and each stage has a type of its own: a function that needs a
+//! resolved plan cannot be given a raw one. A stage gives its result *and* the grounds for it, and
+//! collects all that is wrong before it answers. Nothing here reads a clock, a file, the network,
+//! the environment or a random source: the same input gives the same bytes, whatever the order in
+//! which an inventory lists its VMs.
+
+pub mod check;
+pub mod diagnostic;
+pub mod report;
+pub mod resolve;
+pub mod waves;

@@ -1,0 +1,480 @@
+//! What is wrong with a plan or a site, with the field that it stands in.
+//!
+//! A diagnostic is about what people wrote; a finding ([`schemas::finding`]) is about what they
+//! want to move. The command line turns the path into file, line and column.
+
+use std::fmt;
+
+use schemas::ids::{SourceName, VmId, VmKey};
+use serde::Serialize;
+
+/// Something wrong with a plan or a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether there is a plan in spite of it.
+    pub level: Level,
+    /// Where it stands.
+    pub place: Place,
+    /// What it is.
+    pub problem: Problem,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// There is no plan until it is mended.
+    Error,
+    /// There is a plan, and probably not the one that was meant.
+    Warning,
+}
+
+/// A field of the plan or of the site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// In which file.
+    pub file: File,
+    /// The field below `spec`, as in `workloads[1].select[0].names[2]`; empty for the whole.
+    pub path: String,
+}
+
+/// The two files that people write for the planner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum File {
+    /// The `MigrationPlan`.
+    Plan,
+    /// The `MigrationSite`; a site that stands inline belongs to the plan's file.
+    Site,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = match self.file {
+            File::Plan => "plan",
+            File::Site => "site",
+        };
+        if self.path.is_empty() {
+            write!(f, "{file}: spec")
+        } else {
+            write!(f, "{file}: spec.{}", self.path)
+        }
+    }
+}
+
+/// Kinds of things that have names in plans and sites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A source.
+    Source,
+    /// A target.
+    Target,
+    /// A workload.
+    Workload,
+    /// A window.
+    Window,
+    /// An occurrence of a window.
+    Occurrence,
+    /// A pinned wave.
+    Wave,
+    /// A VM, by name.
+    VmName,
+    /// A VM, by id.
+    VmId,
+    /// A folder of VMs.
+    Folder,
+    /// A network of a source.
+    Network,
+    /// A finding's code.
+    Code,
+    /// A time zone.
+    TimeZone,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+            Self::Workload => "workload",
+            Self::Window => "window",
+            Self::Occurrence => "occurrence",
+            Self::Wave => "wave",
+            Self::VmName => "VM name",
+            Self::VmId => "VM id",
+            Self::Folder => "folder",
+            Self::Network => "network",
+            Self::Code => "finding code",
+            Self::TimeZone => "time zone",
+        })
+    }
+}
+
+/// What can be wrong. The text says the rule and the value that broke it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A name that nothing bears.
+    #[error("no {kind} is called `{name}`{}", among(within.as_deref()))]
+    Unknown {
+        /// What was to be named.
+        kind: Kind,
+        /// The name as written.
+        name: String,
+        /// Where it was looked for, if not in the same file.
+        within: Option<String>,
+        /// The most similar name that exists.
+        nearest: Option<String>,
+    },
+    /// A name that two things bear.
+    #[error("two {kind}s are called `{name}`")]
+    Duplicate {
+        /// What they are.
+        kind: Kind,
+        /// Their name.
+        name: String,
+    },
+    /// The fields of a selector hold for VMs one by one, but for none together.
+    #[error("the selector matches no VM of `{source_name}`{}", why.as_ref().map(|w| format!(": {w}")).unwrap_or_default())]
+    SelectsNothing {
+        /// The source it looks in.
+        source_name: SourceName,
+        /// What came nearest.
+        why: Option<String>,
+    },
+    /// A selector's name is borne by VMs that its other fields rule out.
+    #[error("`{name}` is in `{source_name}`, but the selector's other fields rule it out")]
+    NameRuledOut {
+        /// The source.
+        source_name: SourceName,
+        /// The name or id.
+        name: String,
+    },
+    /// A pattern that cannot be read.
+    #[error("`{pattern}` is no pattern: {reason}")]
+    BadPattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A selector by folder where there are no folders.
+    #[error("only VMware sources have folders, and `{0}` is none")]
+    NoFolders(SourceName),
+    /// Two workloads select the same VM.
+    #[error("{} already {} to workload `{owner}`", list(vms), if vms.len() == 1 { "belongs" } else { "belong" })]
+    ClaimedTwice {
+        /// The VMs, `SOURCE/ID (name)`.
+        vms: Vec<String>,
+        /// Who has them.
+        owner: String,
+    },
+    /// A workload whose selectors met nothing that could move.
+    #[error("workload `{name}` has no VM to move: {why}")]
+    EmptyWorkload {
+        /// The workload.
+        name: String,
+        /// What was met instead.
+        why: String,
+    },
+    /// Workloads that wait for each other.
+    #[error("workloads wait for each other: {}", cycle.join(" → "))]
+    Cycle {
+        /// Member by member; the last one is the first one again.
+        cycle: Vec<String>,
+    },
+    /// A name that several VMs bear where one is meant.
+    #[error("{} VMs of `{source_name}` are called `{name}`", ids.len())]
+    Ambiguous {
+        /// The source.
+        source_name: SourceName,
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<VmId>,
+    },
+    /// `machines` or `waivers` speaks of a VM that no workload selects.
+    #[error("no workload selects `{0}`")]
+    NotSelected(VmKey),
+    /// Two entries of `machines` for one VM.
+    #[error("`{0}` has an entry of its own already")]
+    MachineTwice(VmKey),
+    /// A waiver for what must not be waived.
+    #[error("`{code}` cannot be waived: {why}")]
+    NotWaivable {
+        /// The code.
+        code: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A waiver that accepts nothing.
+    #[error(
+        "the waiver of `{code}` for {} accepts nothing: no such finding",
+        list(vms)
+    )]
+    IdleWaiver {
+        /// The code.
+        code: String,
+        /// The VMs without that finding.
+        vms: Vec<String>,
+    },
+    /// A workload in two pinned waves.
+    #[error("workload `{workload}` is in wave `{other}` already")]
+    WorkloadInTwoWaves {
+        /// The workload.
+        workload: String,
+        /// The wave that has it.
+        other: String,
+    },
+    /// The site names windows, and the plan no origin of time.
+    #[error("the site has change windows, so the plan needs an origin of time")]
+    NoStart,
+    /// A wave names a window, and there is none.
+    #[error("an occurrence is given, but the site has no windows")]
+    NoWindows,
+    /// A cron expression that cannot be read.
+    #[error("`{cron}` is no time that recurs: {reason}")]
+    BadCron {
+        /// As written.
+        cron: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An occurrence that ends before it begins, or lasts no longer than its lockout.
+    #[error("occurrence `{0}` leaves no time to start anything")]
+    EmptyOccurrence(String),
+    /// A local time that a clock change skips or repeats.
+    #[error("{local} in `{zone}` is {} by a clock change; that occurrence is left out", if *repeated { "repeated" } else { "skipped" })]
+    ClockChange {
+        /// The local time.
+        local: String,
+        /// The zone.
+        zone: String,
+        /// Whether it happens twice rather than not at all.
+        repeated: bool,
+    },
+    /// No snapshot of a source that the plan selects from.
+    #[error("there is no snapshot of source `{0}`")]
+    NoSnapshot(SourceName),
+    /// A snapshot that is not of the source that the site names.
+    #[error("the snapshot of `{source_name}` is of {snapshot}, the site says {site}")]
+    OtherSnapshot {
+        /// The source.
+        source_name: SourceName,
+        /// What the snapshot says.
+        snapshot: String,
+        /// What the site says.
+        site: String,
+    },
+    /// An inventory that lists an id twice.
+    #[error("the snapshot of `{source_name}` lists {count} VMs with the id `{id}`")]
+    IdTwice {
+        /// The source.
+        source_name: SourceName,
+        /// The id.
+        id: VmId,
+        /// How many.
+        count: usize,
+    },
+    /// Neither site nor snapshot says how large the scratch is.
+    #[error("the scratch of `{target}` has no known size{}", why.as_ref().map(|w| format!(": {w}")).unwrap_or_default())]
+    NoScratchSize {
+        /// The target.
+        target: String,
+        /// What the snapshot says of it.
+        why: Option<String>,
+    },
+    /// Two lines of a network mapping for the same network (P09).
+    #[error("`{from}` of `{source_name}` is mapped already")]
+    MappedTwice {
+        /// The source.
+        source_name: SourceName,
+        /// The network.
+        from: String,
+    },
+    /// A name that becomes an object's name and is too long for it.
+    #[error("`{name}` has {} characters, and only {max} fit", name.chars().count())]
+    TooLong {
+        /// The name that would result.
+        name: String,
+        /// Most characters.
+        max: usize,
+    },
+    /// Two OVA items whose source objects would have one name.
+    #[error("two OVA items would share the source object `{0}`")]
+    SourceObjectTwice(String),
+}
+
+impl Problem {
+    /// A stable word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::Duplicate { .. } => "duplicate",
+            Self::SelectsNothing { .. } => "selects-nothing",
+            Self::NameRuledOut { .. } => "name-ruled-out",
+            Self::BadPattern { .. } => "bad-pattern",
+            Self::NoFolders(_) => "no-folders",
+            Self::ClaimedTwice { .. } => "claimed-twice",
+            Self::EmptyWorkload { .. } => "empty-workload",
+            Self::Cycle { .. } => "cycle",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::NotSelected(_) => "not-selected",
+            Self::MachineTwice(_) => "machine-twice",
+            Self::NotWaivable { .. } => "not-waivable",
+            Self::IdleWaiver { .. } => "idle-waiver",
+            Self::WorkloadInTwoWaves { .. } => "workload-in-two-waves",
+            Self::NoStart => "no-start",
+            Self::NoWindows => "no-windows",
+            Self::BadCron { .. } => "bad-cron",
+            Self::EmptyOccurrence(_) => "empty-occurrence",
+            Self::ClockChange { .. } => "clock-change",
+            Self::NoSnapshot(_) => "no-snapshot",
+            Self::OtherSnapshot { .. } => "other-snapshot",
+            Self::IdTwice { .. } => "id-twice",
+            Self::NoScratchSize { .. } => "no-scratch-size",
+            Self::MappedTwice { .. } => "mapped-twice",
+            Self::TooLong { .. } => "too-long",
+            Self::SourceObjectTwice(_) => "source-object-twice",
+        }
+    }
+
+    /// What the reader can do about it, where the text does not say so by itself.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unknown { nearest, .. } => format!("did you mean `{}`?", nearest.as_ref()?),
+            Self::Duplicate { .. } => "give one of them another name".to_owned(),
+            Self::NameRuledOut { .. } => {
+                "the fields of one item must all hold; move it to an item of its own".to_owned()
+            }
+            Self::ClaimedTwice { .. } => {
+                "a VM is moved once: narrow one of the two selectors".to_owned()
+            }
+            Self::Cycle { .. } => "remove one `dependsOn` of the circle".to_owned(),
+            Self::Ambiguous { ids, .. } => {
+                format!("write `id:` instead of `name:`, one of {}", list(ids))
+            }
+            Self::NotSelected(_) => "add it to a workload's `select` first".to_owned(),
+            Self::IdleWaiver { .. } => "remove it, or mend its code or VMs".to_owned(),
+            Self::NoStart => "set `start`, as in `start: \"2026-11-28T00:00:00+01:00\"`".to_owned(),
+            Self::NoWindows => "remove `occurrence`, or give the site a window".to_owned(),
+            Self::BadCron { .. } => {
+                "write minute, hour, day of month, month, day of week, as in `0 22 * * 6`"
+                    .to_owned()
+            }
+            Self::EmptyOccurrence(_) => {
+                "end it later than its start plus the window's `lockout`".to_owned()
+            }
+            Self::ClockChange { .. } => "open the window at an hour that every day has".to_owned(),
+            Self::NoSnapshot(source) => {
+                format!(
+                    "run `windrow inventory pull PLAN --source {source}`, or name the folder with `--inventory`"
+                )
+            }
+            Self::OtherSnapshot { .. } | Self::IdTwice { .. } => {
+                "run `windrow inventory pull` again".to_owned()
+            }
+            Self::NoScratchSize { .. } => {
+                "set `scratch.capacity` of the target, or pull its snapshot".to_owned()
+            }
+            Self::MappedTwice { .. } => "keep one of the two lines".to_owned(),
+            Self::TooLong { .. } | Self::SourceObjectTwice(_) => {
+                "shorten or change the name".to_owned()
+            }
+            Self::SelectsNothing { .. }
+            | Self::BadPattern { .. }
+            | Self::NoFolders(_)
+            | Self::EmptyWorkload { .. }
+            | Self::MachineTwice(_)
+            | Self::NotWaivable { .. }
+            | Self::WorkloadInTwoWaves { .. } => return None,
+        })
+    }
+}
+
+/// Collects diagnostics of one resolution.
+#[derive(Debug, Default)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Notes an error.
+    pub fn error(&mut self, place: Place, problem: Problem) {
+        self.0.push(Diagnostic {
+            level: Level::Error,
+            place,
+            problem,
+        });
+    }
+
+    /// Notes a warning.
+    pub fn warning(&mut self, place: Place, problem: Problem) {
+        self.0.push(Diagnostic {
+            level: Level::Warning,
+            place,
+            problem,
+        });
+    }
+
+    /// Whether an error is among them.
+    pub fn has_errors(&self) -> bool {
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.level == Level::Error)
+    }
+
+    /// All of them, in the order in which they were noted (that of the files).
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        self.0
+    }
+}
+
+/// The name most similar to `name`, if it is similar enough to have been meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    /// Below this Jaro-Winkler similarity suggestions are guesses: `web` and `app` have 0, `erp-db`
+    /// and `erp-app` 0.85, a swapped or missing letter in a short name 0.92.
+    const SIMILARITY_MIN: f64 = 0.8;
+    let wanted = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&wanted, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        // Of equally similar ones the first by name, whatever their order.
+        .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+fn among(within: Option<&str>) -> String {
+    within
+        .map(|within| format!(" in {within}"))
+        .unwrap_or_default()
+}
+
+/// Most names that a message lists; the rest is counted.
+const LISTED_MAX: usize = 6;
+
+/// `` `a`, `b`, and 3 more ``.
+pub fn list<T: fmt::Display>(items: &[T]) -> String {
+    let mut text = items
+        .iter()
+        .take(LISTED_MAX)
+        .map(|item| format!("`{item}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if items.len() > LISTED_MAX {
+        text.push_str(&format!(", and {} more", items.len() - LISTED_MAX));
+    }
+    text
+}
+
+/// `1 VM`, `2 VMs`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}

@@ -1,0 +1,113 @@
+//! Every source's VMs, by id and by name, in an order of its own: what an inventory lists first
+//! changes nothing.
+
+use std::collections::BTreeMap;
+
+use schemas::ids::{SourceName, VmId, VmKey, VmName};
+use schemas::inventory::{Inventory, SourceInventory, SourceKind, Vm};
+
+use crate::diagnostic::{Diagnostics, File, Place, Problem};
+
+/// The VMs of all sources, to look up.
+#[derive(Debug)]
+pub struct Index<'a> {
+    sources: BTreeMap<&'a SourceName, SourceIndex<'a>>,
+}
+
+/// The VMs of one source, to look up.
+#[derive(Debug)]
+pub struct SourceIndex<'a> {
+    /// The snapshot.
+    pub inventory: &'a SourceInventory,
+    by_id: BTreeMap<&'a VmId, &'a Vm>,
+    by_name: BTreeMap<&'a VmName, Vec<&'a Vm>>,
+}
+
+impl<'a> Index<'a> {
+    /// Of `inventory`. An id that it lists twice (vSphere's clones may share one) is an error:
+    /// nothing could tell the two apart.
+    pub(super) fn new(inventory: &'a Inventory, out: &mut Diagnostics) -> Self {
+        let mut sources = BTreeMap::new();
+        for (name, source) in &inventory.sources {
+            let index = SourceIndex::new(source);
+            for (id, count) in doubles(source) {
+                out.error(
+                    Place {
+                        file: File::Plan,
+                        path: String::new(),
+                    },
+                    Problem::IdTwice {
+                        source_name: name.clone(),
+                        id: id.clone(),
+                        count,
+                    },
+                );
+            }
+            sources.insert(name, index);
+        }
+        Self { sources }
+    }
+
+    /// The VMs of that source, if there is a snapshot of it.
+    pub fn source(&self, name: &SourceName) -> Option<&SourceIndex<'a>> {
+        self.sources.get(name)
+    }
+
+    /// All sources with a snapshot, by name.
+    pub fn sources(&self) -> impl Iterator<Item = (&'a SourceName, &SourceIndex<'a>)> {
+        self.sources.iter().map(|(name, index)| (*name, index))
+    }
+
+    /// The VM of that key.
+    pub fn vm(&self, key: &VmKey) -> Option<&'a Vm> {
+        self.source(&key.source)?.id(&key.id)
+    }
+}
+
+impl<'a> SourceIndex<'a> {
+    fn new(inventory: &'a SourceInventory) -> Self {
+        let by_id: BTreeMap<_, _> = inventory.vms.iter().map(|vm| (&vm.id, vm)).collect();
+        let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for vm in by_id.values() {
+            by_name.entry(&vm.name).or_default().push(*vm);
+        }
+        Self {
+            inventory,
+            by_id,
+            by_name,
+        }
+    }
+
+    /// What kind of place it is.
+    pub fn kind(&self) -> SourceKind {
+        self.inventory.about.kind
+    }
+
+    /// The VM of that id.
+    pub fn id(&self, id: &VmId) -> Option<&'a Vm> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The VMs of that name, by id.
+    pub fn name(&self, name: &VmName) -> &[&'a Vm] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All its VMs, by id.
+    pub fn vms(&self) -> impl Iterator<Item = &'a Vm> {
+        self.by_id.values().copied()
+    }
+
+    /// All names that its VMs bear, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.by_name.keys().map(|name| name.as_str())
+    }
+}
+
+fn doubles(source: &SourceInventory) -> impl Iterator<Item = (&VmId, usize)> {
+    let mut counts: BTreeMap<&VmId, usize> = BTreeMap::new();
+    for vm in &source.vms {
+        *counts.entry(&vm.id).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > 1)
+}

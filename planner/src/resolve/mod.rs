@@ -1,0 +1,326 @@
+//! Plan × site × inventory → what exactly moves where.
+//!
+//! Takes what people wrote and what the sources hold; gives a [`ResolvedPlan`] in which every VM
+//! is one with an id, a target, a name there and a network for each NIC, or all that is wrong with
+//! the plan, each with its field. It judges no VM: that is [`crate::check`]'s part. It never
+//! guesses: a name that fits two VMs, or none, is an error.
+
+mod dependencies;
+mod index;
+mod machines;
+mod select;
+mod site;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::footprint::Footprint;
+use jiff::Timestamp;
+use schemas::ids::{
+    Namespace, ObjectName, OccurrenceId, PlanName, SourceNetworkName, TargetName, VmKey, VmName,
+    WindowName, WorkloadName,
+};
+use schemas::inventory::{Inventory, Power, SourceKind};
+use schemas::machine::Stage;
+use schemas::plan::MigrationPlan;
+use schemas::site::{Assumptions, Policy, SiteSpec};
+use schemas::units::{Bytes, Span};
+use schemas::wave::{WaveNetwork, WaveSource};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+pub use index::Index;
+
+/// A plan in which nothing is left to choose but the time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedPlan {
+    /// The plan's name.
+    pub name: PlanName,
+    /// The namespace of its objects.
+    pub namespace: Namespace,
+    /// Origin of time; there as soon as there are windows.
+    pub start: Option<Timestamp>,
+    /// How waves are run.
+    pub policy: Policy,
+    /// Rates and durations to plan with.
+    pub assumptions: Assumptions,
+    /// The targets that VMs go to, by name.
+    pub targets: BTreeMap<TargetName, ResolvedTarget>,
+    /// Change windows, in the site's order; empty: anything may start at any time.
+    pub windows: Vec<ResolvedWindow>,
+    /// Workloads, in the plan's order.
+    pub workloads: Vec<ResolvedWorkload>,
+    /// What people pinned of the waves, in the plan's order.
+    pub waves: Vec<ResolvedWave>,
+    /// The VMs to move, sorted by key.
+    pub vms: Vec<ResolvedVm>,
+    /// VMs that a selector met and that the plan does not move, sorted by key.
+    pub exclusions: Vec<Exclusion>,
+    /// Warnings about the files. There are no errors where there is a resolved plan.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl ResolvedPlan {
+    /// The VM of that key, if it is to be moved.
+    pub fn vm(&self, key: &VmKey) -> Option<&ResolvedVm> {
+        let at = self.vms.binary_search_by(|vm| vm.key.cmp(key)).ok()?;
+        Some(&self.vms[at])
+    }
+
+    /// The workload of that name.
+    pub fn workload(&self, name: &WorkloadName) -> Option<&ResolvedWorkload> {
+        self.workloads
+            .iter()
+            .find(|workload| workload.name == *name)
+    }
+
+    /// The window of that name.
+    pub fn window(&self, name: &WindowName) -> Option<&ResolvedWindow> {
+        self.windows.iter().find(|window| window.name == *name)
+    }
+}
+
+/// A Harvester cluster that VMs go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedTarget {
+    /// Its name in the site.
+    pub name: TargetName,
+    /// Its position in the site's `targets`, for paths.
+    pub position: usize,
+    /// The cluster's identity, where its snapshot gave it.
+    pub cluster_uid: Option<String>,
+    /// The scratch volume's size.
+    pub capacity: Bytes,
+    /// What schedules may use of it: capacity less reserve.
+    pub usable: Bytes,
+    /// Storage class of every disk.
+    pub storage_class: ObjectName,
+}
+
+/// A change window with its occurrences from the plan's start on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedWindow {
+    /// Its name in the site.
+    pub name: WindowName,
+    /// The zone that its times are shown in, if it has one.
+    pub time_zone: Option<String>,
+    /// Its occurrences, by start; those that begin before the plan's start are left out.
+    pub occurrences: Vec<ResolvedOccurrence>,
+}
+
+/// One occurrence of a window: half-open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedOccurrence {
+    /// Its name: the local day on which it opens, or what the site calls it.
+    pub id: OccurrenceId,
+    /// It opens.
+    pub from: Timestamp,
+    /// It closes.
+    pub to: Timestamp,
+    /// No import starts at or after this instant: the close less the window's lockout.
+    pub last_start: Timestamp,
+}
+
+/// A workload, with its place among the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedWorkload {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Its position in the plan's `workloads`, for paths.
+    pub position: usize,
+    /// Workloads whose machines must all run first, sorted.
+    pub depends_on: Vec<WorkloadName>,
+    /// Longest chain of workloads before it; 0 where it depends on nothing.
+    pub level: usize,
+    /// Position in [`ResolvedPlan::waves`] of the pinned wave that it is in.
+    pub wave: Option<usize>,
+    /// The window that its imports must start in; absent where the site has no windows.
+    pub window: Option<WindowName>,
+    /// The one occurrence of it that was pinned.
+    pub occurrence: Option<OccurrenceId>,
+}
+
+/// What people pinned of a wave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedWave {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Its position in the plan's `waves`, for paths.
+    pub position: usize,
+}
+
+/// One VM, and exactly what is to become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedVm {
+    /// The VM.
+    pub key: VmKey,
+    /// Its name at the source.
+    pub name: VmName,
+    /// Its source's kind.
+    pub kind: SourceKind,
+    /// Its workload.
+    pub workload: WorkloadName,
+    /// The selector that met it, as in `workloads[1].select[0]`.
+    pub path: String,
+    /// The target it goes to.
+    pub target: TargetName,
+    /// Its namespace there.
+    pub namespace: Namespace,
+    /// Its name there: the source's in lower case, which the engine never rewrites (P07); an OVA's
+    /// is its item's. Whether it is a name at all, the check P07 says.
+    pub machine: ObjectName,
+    /// What the ledger calls it: by its source's instance and its id, or as it is called there
+    /// already.
+    pub record: ObjectName,
+    /// The source object that its import names.
+    pub source: WaveSource,
+    /// What the engine looks for: OpenStack's server id, always (a name is a pattern there, O01,
+    /// and need not be unique, O02); vSphere's name as stored; an OVA's machine name.
+    pub find: String,
+    /// vSphere: the folder to look in (V10).
+    pub folder: Option<String>,
+    /// Storage class of its disks.
+    pub storage_class: ObjectName,
+    /// What becomes of each of its NICs, in the source's order.
+    pub nics: Vec<ResolvedNic>,
+    /// How long its guest may take to shut down.
+    pub shutdown_timeout: Span,
+    /// What its import needs: of the inventory's provisioned sizes, or as the plan says.
+    pub footprint: Footprint,
+    /// Whether it runs, if that was seen.
+    pub power: Option<Power>,
+    /// What the ledger says of earlier attempts: it is under way, failed or held.
+    pub ledger: Option<Moved>,
+}
+
+impl ResolvedVm {
+    /// Networks as the import names them: one line for each network that is mapped (the engine
+    /// refuses a network named twice, P09), sorted.
+    pub fn networks(&self) -> Vec<WaveNetwork> {
+        let mut networks: Vec<WaveNetwork> = self
+            .nics
+            .iter()
+            .filter_map(|nic| match &nic.fate {
+                NicFate::Mapped(network) => Some(network.clone()),
+                NicFate::Dropped | NicFate::Unmapped => None,
+            })
+            .collect();
+        networks.sort();
+        networks.dedup();
+        networks
+    }
+}
+
+/// One NIC and its network on the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedNic {
+    /// Its network's name as the engine computes it; absent where it could not be read.
+    pub network: Option<SourceNetworkName>,
+    /// What becomes of it.
+    pub fate: NicFate,
+    /// The line of the site's mapping that says so, as in `targets[0].networks[2]`.
+    pub path: Option<String>,
+}
+
+/// What becomes of a NIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NicFate {
+    /// It is attached to this network.
+    Mapped(WaveNetwork),
+    /// The site says that it is left behind.
+    Dropped,
+    /// Nothing is said: the engine would drop it without a word (W01).
+    Unmapped,
+}
+
+/// A VM that a selector met and that the plan does not move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exclusion {
+    /// The VM.
+    pub key: VmKey,
+    /// Its name.
+    pub name: VmName,
+    /// The workload whose selector met it.
+    pub workload: WorkloadName,
+    /// Why not.
+    pub reason: ExclusionReason,
+}
+
+/// Why a VM that was selected is not moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExclusionReason {
+    /// A template: it is moved only where its id is given.
+    Template,
+    /// The ledger of a target says that it runs there.
+    Moved {
+        /// By which record.
+        record: ObjectName,
+        /// Where.
+        moved: Moved,
+    },
+    /// Findings that block it, by code.
+    Blocked(Vec<String>),
+    /// VMs before it are blocked.
+    Behind(Vec<VmKey>),
+    /// No occurrence of its window has room for it.
+    NoWindow(WindowName),
+}
+
+/// What a ledger says of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The target whose ledger it is.
+    pub target: TargetName,
+    /// How far it is.
+    pub stage: Stage,
+    /// The wave that moved it.
+    pub wave: Option<String>,
+}
+
+/// Resolves a plan.
+///
+/// # Errors
+/// All that is wrong with plan and site, warnings too, in the order of the files.
+pub fn resolve(
+    plan: &MigrationPlan,
+    site: &SiteSpec,
+    inventory: &Inventory,
+) -> Result<ResolvedPlan, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::default();
+    let out = &mut diagnostics;
+    let spec = &plan.spec;
+    let inline = spec.inline_site.is_some();
+
+    let site = site::look_up(site, inline, inventory, out);
+    let index = Index::new(inventory, out);
+    let windows = windows::resolve(&site, spec.start, out);
+    let (workloads, waves) = dependencies::resolve(spec, &site, &windows, out);
+    let claims = select::claim(spec, &site, &index, out);
+    let (vms, exclusions) = machines::resolve(spec, &site, &index, &claims, inventory, out);
+    let used: BTreeSet<&TargetName> = vms.iter().map(|vm| &vm.target).collect();
+    let targets = site::resolve_targets(&site, &used, out);
+    if diagnostics.has_errors() {
+        return Err(diagnostics.into_vec());
+    }
+
+    Ok(ResolvedPlan {
+        name: PlanName::new(plan.metadata.name.clone().unwrap_or_default()),
+        namespace: plan
+            .metadata
+            .namespace
+            .as_deref()
+            .map_or_else(schemas::site::default_namespace, Namespace::from),
+        start: spec.start,
+        policy: site.spec.policy.clone(),
+        assumptions: site.spec.assumptions.clone(),
+        targets,
+        windows,
+        workloads,
+        waves,
+        vms,
+        exclusions,
+        warnings: diagnostics.into_vec(),
+    })
+}
