@@ -5,6 +5,7 @@
 //! default that is spelt out changes it; any decision does.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -41,8 +42,11 @@ impl WaveSpec {
 /// Where `value` has no JSON form (a map whose keys are not strings), which no type of ours lacks.
 pub fn of<T: Serialize>(value: &T) -> Digest {
     let hash = Sha256::digest(canonical_json(value));
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    Digest::new(format!("sha256:{hex}"))
+    let mut text = String::from("sha256:");
+    for byte in hash {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+    }
+    Digest::new(text)
 }
 
 /// The canonical JSON of `value`: keys sorted at every depth, no spaces.

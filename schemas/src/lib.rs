@@ -15,7 +15,9 @@
 
 pub mod approval;
 pub mod conditions;
+pub mod crd;
 pub mod digest;
+pub mod file;
 pub mod finding;
 pub mod forecast;
 pub mod ids;
@@ -23,9 +25,11 @@ pub mod inventory;
 pub mod machine;
 pub mod plan;
 pub mod site;
+pub mod suggest;
 pub mod units;
 pub mod upstream;
 pub mod wave;
+pub mod yaml;
 
 /// The API group of every Windrow object.
 pub const GROUP: &str = "windrow.dev";

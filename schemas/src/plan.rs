@@ -202,10 +202,10 @@ pub struct PinnedWave {
 #[serde(rename_all = "camelCase")]
 pub struct Waiver {
     /// The finding's code, as in `W01`.
-    #[schemars(regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]
+    #[schemars(length(max = 8), regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]
     pub code: String,
     /// The VMs: `NAME`, `SOURCE/NAME` or `SOURCE/ID`.
-    #[schemars(length(min = 1, max = 5000))]
+    #[schemars(length(min = 1, max = 5000), inner(length(min = 1, max = 512)))]
     pub vms: Vec<String>,
     /// Why it is accepted.
     #[schemars(length(min = 1, max = 1024))]

@@ -237,7 +237,7 @@ pub struct WaveImport {
     pub excludes: Vec<VmKey>,
     /// Codes of findings that were waived for it, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(max = 8)))]
     pub waived: Vec<String>,
 }
 
@@ -296,7 +296,11 @@ pub struct WaveStatus {
     pub updated: Option<jiff::Timestamp>,
     /// Names of at most 20 machines that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(
+        length(max = 20),
+        inner(length(max = 255)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub failed: Vec<String>,
 }
 

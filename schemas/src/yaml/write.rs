@@ -1,0 +1,79 @@
+//! Writing files: quoted wherever a reader might misread, and always the same bytes.
+
+use serde::Serialize;
+
+use crate::crd::{SCHEMA_URL, schema_file_name};
+use crate::file::File;
+use crate::wave::MigrationWave;
+
+/// `value` as YAML, without a header.
+///
+/// # Panics
+/// Where `value` has no YAML form (a map whose keys are no scalars), which no type of ours lacks.
+pub fn write<T: Serialize>(value: &T) -> String {
+    // Block scalars are left out: line breaks inside one are easy to lose in a merge.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options).expect("our types have a YAML form")
+}
+
+/// `value` as a file: first the line that tells editors its schema, then `notes` as comments, then
+/// the object.
+pub fn write_file<T: File>(value: &T, notes: &[&str]) -> String {
+    format!("{}{}", header::<T>(notes), write(value))
+}
+
+/// A wave as `windrow plan` writes it: each source, workload, prerequisite and import on one line,
+/// so that a change to one VM touches its own line only.
+pub fn write_wave(wave: &MigrationWave) -> String {
+    let spec = &wave.spec;
+    let mut frame = wave.clone();
+    frame.spec.sources.clear();
+    frame.spec.workloads.clear();
+    frame.spec.prerequisites.clear();
+    frame.spec.imports.clear();
+    // Only these two are written when they are empty; the others follow in the order of the type.
+    let frame = write(&frame);
+    let (head, rest) = split_at_line(&frame, "  sources: []\n");
+    let (between, tail) = split_at_line(rest, "  imports: []\n");
+
+    let notes = ["written by `windrow plan`; not edited by hand: plan again instead"];
+    let mut text = header::<MigrationWave>(&notes);
+    text.push_str(head);
+    list(&mut text, "sources", &spec.sources);
+    list(&mut text, "workloads", &spec.workloads);
+    list(&mut text, "prerequisites", &spec.prerequisites);
+    text.push_str(between);
+    list(&mut text, "imports", &spec.imports);
+    text.push_str(tail);
+    text
+}
+
+fn header<T: File>(notes: &[&str]) -> String {
+    let file = schema_file_name(&T::kind(&()));
+    let mut text = format!("# yaml-language-server: $schema={SCHEMA_URL}/{file}\n");
+    for note in notes {
+        text.push_str("# ");
+        text.push_str(note);
+        text.push('\n');
+    }
+    text
+}
+
+fn split_at_line<'t>(text: &'t str, line: &str) -> (&'t str, &'t str) {
+    text.split_once(line)
+        .expect("an empty list is written in one line")
+}
+
+fn list<T: Serialize>(text: &mut String, field: &str, items: &[T]) {
+    if items.is_empty() {
+        return;
+    }
+    text.push_str("  ");
+    text.push_str(field);
+    text.push_str(":\n");
+    for item in items {
+        text.push_str("  - ");
+        text.push_str(write(&serde_saphyr::FlowMap(item)).trim_end());
+        text.push('\n');
+    }
+}
