@@ -13,6 +13,8 @@ use schemas::ids::{Namespace, ObjectName};
 use secrecy::SecretString;
 use serde::Deserialize as _;
 
+use crate::http::RootCause;
+
 /// One Secret's data by key.
 #[derive(Default)]
 pub struct Credentials(BTreeMap<String, SecretString>);
@@ -34,7 +36,12 @@ impl fmt::Debug for Credentials {
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Credentials {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let secret = |value: V| SecretString::from(value.into());
-        Self(pairs.into_iter().map(|(key, value)| (key.into(), secret(value))).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), secret(value)))
+                .collect(),
+        )
     }
 }
 
@@ -58,9 +65,10 @@ impl fmt::Debug for CredentialSource {
 impl CredentialSource {
     /// The folder or manifest file at `path`.
     pub fn at_path(path: &Utf8Path) -> Result<Self, CredentialError> {
-        let about = path
-            .metadata()
-            .map_err(|source| CredentialError::File { path: path.to_owned(), source })?;
+        let about = path.metadata().map_err(|source| CredentialError::File {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(if about.is_dir() {
             Self::Directory(path.to_owned())
         } else {
@@ -110,7 +118,7 @@ pub enum CredentialError {
         /// Its name.
         name: ObjectName,
         /// Why.
-        source: Box<kube::Error>,
+        source: RootCause,
     },
     /// A file or folder could not be read.
     #[error("read `{path}`")]
@@ -162,10 +170,10 @@ async fn from_cluster(
     name: &ObjectName,
 ) -> Result<Credentials, CredentialError> {
     let api = kube::Api::<Secret>::namespaced(client.clone(), namespace.as_str());
-    let failed = |source| CredentialError::Cluster {
+    let failed = |source: kube::Error| CredentialError::Cluster {
         namespace: namespace.clone(),
         name: name.clone(),
-        source: Box::new(source),
+        source: RootCause::of(&source),
     };
     let secret = api.get_opt(name.as_str()).await.map_err(failed)?;
     let secret = secret.ok_or_else(|| CredentialError::Missing {
@@ -180,8 +188,10 @@ async fn from_cluster(
 fn from_object(name: &str, secret: Secret) -> Result<Credentials, CredentialError> {
     let mut values = BTreeMap::new();
     for (key, value) in secret.data.unwrap_or_default() {
-        let text = String::from_utf8(value.0)
-            .map_err(|_| CredentialError::NotText { name: name.to_owned(), key: key.clone() })?;
+        let text = String::from_utf8(value.0).map_err(|_| CredentialError::NotText {
+            name: name.to_owned(),
+            key: key.clone(),
+        })?;
         values.insert(key, SecretString::from(text));
     }
     for (key, text) in secret.string_data.unwrap_or_default() {
@@ -220,11 +230,15 @@ fn from_manifest(
     namespace: &Namespace,
     name: &ObjectName,
 ) -> Result<Credentials, CredentialError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CredentialError::File { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| CredentialError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     for (at, document) in serde_yaml::Deserializer::from_str(&text).enumerate() {
-        let not_a_manifest =
-            || CredentialError::NotAManifest { path: path.to_owned(), document: at + 1 };
+        let not_a_manifest = || CredentialError::NotAManifest {
+            path: path.to_owned(),
+            document: at + 1,
+        };
         let object = serde_json::Value::deserialize(document).map_err(|_| not_a_manifest())?;
         if object.is_null() {
             continue;
@@ -252,7 +266,9 @@ mod tests {
     use super::*;
 
     fn shown(credentials: &Credentials, key: &str) -> Option<String> {
-        credentials.get(key).map(|value| value.expose_secret().to_owned())
+        credentials
+            .get(key)
+            .map(|value| value.expose_secret().to_owned())
     }
 
     // A manifest with several Secrets: the one of that name and namespace is found, in both forms
@@ -260,7 +276,9 @@ mod tests {
     #[tokio::test]
     async fn manifest_of_several() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("secrets.yaml");
+        let path = Utf8Path::from_path(folder.path())
+            .expect("UTF-8")
+            .join("secrets.yaml");
         let text = "\
 apiVersion: v1
 kind: Secret
@@ -282,14 +300,23 @@ data: { username: '%%hunter2%%' }
         std::fs::write(&path, text).expect("written");
         let source = CredentialSource::at_path(&path).expect("a file");
         let namespace = Namespace::from("migrations");
-        let found = source.load(&namespace, &"cloud".into()).await.expect("found");
+        let found = source
+            .load(&namespace, &"cloud".into())
+            .await
+            .expect("found");
         assert_eq!(shown(&found, "username").as_deref(), Some("planner"));
         assert_eq!(shown(&found, "password").as_deref(), Some("hunter2"));
         assert_eq!(format!("{found:?}"), r#"{"password", "username"}"#);
 
-        let missing = source.load(&namespace, &"none".into()).await.expect_err("not there");
+        let missing = source
+            .load(&namespace, &"none".into())
+            .await
+            .expect_err("not there");
         assert!(matches!(missing, CredentialError::Missing { .. }));
-        let broken = source.load(&namespace, &"broken".into()).await.expect_err("not base64");
+        let broken = source
+            .load(&namespace, &"broken".into())
+            .await
+            .expect_err("not base64");
         assert!(!format!("{broken} {broken:?}").contains("hunter2"));
     }
 
@@ -302,7 +329,10 @@ data: { username: '%%hunter2%%' }
         std::fs::create_dir_all(root.join("cloud/..data")).expect("made");
         std::fs::write(root.join("cloud/password"), "hunter2\n").expect("written");
         let source = CredentialSource::at_path(root).expect("a folder");
-        let found = source.load(&"any".into(), &"cloud".into()).await.expect("found");
+        let found = source
+            .load(&"any".into(), &"cloud".into())
+            .await
+            .expect("found");
         assert_eq!(shown(&found, "password").as_deref(), Some("hunter2"));
         assert_eq!(format!("{found:?}"), r#"{"password"}"#);
         assert!(source.load(&"any".into(), &"none".into()).await.is_err());

@@ -4,8 +4,10 @@
 //! Retries only what it is told is an idempotent read, and never follows a redirect to another
 //! host. Error texts show addresses without user info and query, where people keep secrets.
 
-use std::error::Error as StdError;
-use std::io;
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use reqwest::{Certificate, Client, Method, Request, RequestBuilder, Response, St
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 
+pub use self::error::{HttpError, RootCause, Untrusted};
 use crate::credentials::Credentials;
 
 /// A host that does not even accept a connection in this time is not there.
@@ -52,9 +55,15 @@ impl Trust {
     /// What the Secret says: authorities under `ca_key` (the engine's name for it), and
     /// `insecure: "true"`, which only Windrow understands.
     pub(crate) fn new(credentials: Option<&Credentials>, ca_key: &'static str) -> Self {
-        let text = |key| credentials.and_then(|c| c.get(key)).map(|v| v.expose_secret().to_owned());
+        let text = |key| {
+            credentials
+                .and_then(|c| c.get(key))
+                .map(|v| v.expose_secret().to_owned())
+        };
         Self {
-            ca: text(ca_key).filter(|pem| !pem.trim().is_empty()).map(String::into_bytes),
+            ca: text(ca_key)
+                .filter(|pem| !pem.trim().is_empty())
+                .map(String::into_bytes),
             insecure: text("insecure").is_some_and(|value| value.trim() == "true"),
             ca_key,
         }
@@ -147,7 +156,9 @@ impl Http {
         }
         let client = builder.build().map_err(|source| match trust.ca {
             Some(_) => HttpError::BadAuthority { key: trust.ca_key },
-            None => HttpError::Setup { source },
+            None => HttpError::Setup {
+                source: RootCause::of(&source),
+            },
         })?;
         Ok(Self {
             client,
@@ -183,7 +194,9 @@ impl Http {
         request: RequestBuilder,
         retry: Retry,
     ) -> Result<Answer, HttpError> {
-        let request = request.build().map_err(|source| HttpError::Setup { source })?;
+        let request = request.build().map_err(|source| HttpError::Setup {
+            source: RootCause::of(&source),
+        })?;
         let mut attempt = 0;
         loop {
             let result = self.exchange(&request).await;
@@ -202,7 +215,9 @@ impl Http {
         request: RequestBuilder,
         retry: Retry,
     ) -> Result<Response, HttpError> {
-        let request = request.build().map_err(|source| HttpError::Setup { source })?;
+        let request = request.build().map_err(|source| HttpError::Setup {
+            source: RootCause::of(&source),
+        })?;
         let mut attempt = 0;
         loop {
             let result = self.head(&request).await;
@@ -216,7 +231,9 @@ impl Http {
 
     /// One try up to the answer's head.
     async fn head(&self, request: &Request) -> Result<Response, HttpError> {
-        let copy = request.try_clone().expect("bodies are kept in memory, never streamed");
+        let copy = request
+            .try_clone()
+            .expect("bodies are kept in memory, never streamed");
         let response = self
             .client
             .execute(copy)
@@ -228,7 +245,11 @@ impl Http {
 
     /// One try with the whole body.
     async fn exchange(&self, request: &Request) -> Result<Answer, HttpError> {
-        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let _permit = self
+            .in_flight
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let mut response = self.head(request).await?;
         let mut body = Vec::new();
         while let Some(part) = response
@@ -237,7 +258,9 @@ impl Http {
             .map_err(|source| HttpError::from_exchange(request.url(), &self.trust, source))?
         {
             if body.len() + part.len() > BODY_BYTES_MAX {
-                return Err(HttpError::TooLarge { url: shown(request.url()) });
+                return Err(HttpError::TooLarge {
+                    url: shown(request.url()),
+                });
             }
             body.extend_from_slice(&part);
         }
@@ -263,7 +286,11 @@ impl Http {
             _ => return None,
         };
         let reached = self.reached.load(Ordering::Relaxed);
-        let repeats_max = if reached { REPEATS_MAX } else { REPEATS_UNREACHED_MAX };
+        let repeats_max = if reached {
+            REPEATS_MAX
+        } else {
+            REPEATS_UNREACHED_MAX
+        };
         if attempt >= repeats_max {
             return None;
         }
@@ -297,7 +324,12 @@ impl Head for Response {
 }
 
 async fn pause(request: &Request, wait: Duration, attempt: u32) {
-    tracing::debug!(url = shown(request.url()), ?wait, attempt, "request is repeated");
+    tracing::debug!(
+        url = shown(request.url()),
+        ?wait,
+        attempt,
+        "request is repeated"
+    );
     tokio::time::sleep(wait).await;
 }
 
@@ -323,7 +355,9 @@ fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let wait = if let Ok(seconds) = text.parse() {
         Duration::from_secs(seconds)
     } else {
-        let now = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        let now = headers
+            .get(DATE)
+            .and_then(|date| http_date(date.to_str().ok()?));
         let until = http_date(text)?.duration_since(now.unwrap_or_else(Timestamp::now));
         Duration::try_from(until).unwrap_or_default()
     };
@@ -372,161 +406,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, HttpError> {
     };
     // What stands before an `@` may be a password.
     let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
-    Err(HttpError::BadAddress { text: shown, reason })
-}
-
-/// Why a certificate was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untrusted {
-    /// Neither the system nor the Secret knows who signed it.
-    UnknownIssuer,
-    /// It is over, or has not begun.
-    NotValidNow,
-    /// It is for other names than the one in the address.
-    OtherName,
-    /// Anything else, see the chain of causes.
-    Other,
-}
-
-impl std::fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::UnknownIssuer => "its issuer is unknown",
-            Self::NotValidNow => "it is not valid at this time",
-            Self::OtherName => "it is not for this name",
-            Self::Other => "it is not acceptable",
-        })
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// The address in the site is unusable.
-    #[error("use the address `{text}`: {reason}")]
-    BadAddress {
-        /// The address, without what may be a password.
-        text: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The Secret's authorities are no PEM certificates.
-    #[error("read the certificate authority in the Secret's key `{key}`")]
-    BadAuthority {
-        /// The key.
-        key: &'static str,
-    },
-    /// Client or request could not be made.
-    #[error("prepare the HTTP client")]
-    Setup {
-        /// Why.
-        source: reqwest::Error,
-    },
-    /// Nobody answers there.
-    #[error("connect to `{url}`")]
-    Unreachable {
-        /// The address.
-        url: String,
-        /// Why not.
-        source: reqwest::Error,
-    },
-    /// Its certificate cannot be trusted.
-    #[error("trust the certificate of `{url}`: {reason}")]
-    Certificate {
-        /// The address.
-        url: String,
-        /// In what way it failed.
-        reason: Untrusted,
-        /// The Secret's key where an authority can be given.
-        ca_key: &'static str,
-        /// The TLS library's words.
-        source: reqwest::Error,
-    },
-    /// The connection broke or went silent.
-    #[error("get an answer from `{url}`")]
-    Broken {
-        /// The address.
-        url: String,
-        /// How.
-        source: reqwest::Error,
-    },
-    /// More than we keep in memory.
-    #[error("read the answer of `{url}`: it is larger than {} MiB", BODY_BYTES_MAX >> 20)]
-    TooLarge {
-        /// The address.
-        url: String,
-    },
-}
-
-impl HttpError {
-    /// Sorts a client error: certificate, connection, or later.
-    pub(crate) fn from_exchange(url: &Url, trust: &Trust, source: reqwest::Error) -> Self {
-        let url = shown(url);
-        let source = source.without_url();
-        match certificate_error(&source) {
-            Some(reason) => Self::Certificate { url, reason, ca_key: trust.ca_key, source },
-            None if source.is_connect() => Self::Unreachable { url, source },
-            None => Self::Broken { url, source },
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
-    }
-
-    /// Whether the same request may work later.
-    pub(crate) fn is_outage(&self) -> bool {
-        self.is_transient()
-    }
-
-    /// What the reader can do.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::BadAuthority { key } => Some(format!(
-                "`{key}` takes one or more certificates in PEM form (`-----BEGIN CERTIFICATE-----`)"
-            )),
-            Self::Certificate { reason: Untrusted::UnknownIssuer, ca_key, .. } => Some(format!(
-                "put the issuer's certificate (PEM) into the Secret's key `{ca_key}`, or \
-                 `insecure: \"true\"` to read without checking, which the snapshot records"
-            )),
-            Self::Certificate { .. } => Some(
-                "mend the certificate, or put `insecure: \"true\"` into the Secret to read without \
-                 checking, which the snapshot records"
-                    .to_owned(),
-            ),
-            Self::Unreachable { .. } => {
-                Some("check the address, and that this machine may reach it".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The certificate error among an error's causes. `io::Error` hides what it wraps from `source`,
-/// so it is looked into by hand.
-fn certificate_error(error: &reqwest::Error) -> Option<Untrusted> {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
-            return Some(untrusted(reason));
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-fn untrusted(reason: &rustls::CertificateError) -> Untrusted {
-    use rustls::CertificateError as E;
-    match reason {
-        E::UnknownIssuer => Untrusted::UnknownIssuer,
-        E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => {
-            Untrusted::NotValidNow
-        }
-        E::NotValidForName | E::NotValidForNameContext { .. } => Untrusted::OtherName,
-        _ => Untrusted::Other,
-    }
+    Err(HttpError::BadAddress {
+        text: shown,
+        reason,
+    })
 }

@@ -27,7 +27,7 @@ use schemas::inventory::{SourceInventory, TargetInventory};
 use schemas::site::{Source, Target};
 
 pub use crate::credentials::{CredentialError, CredentialSource, Credentials};
-pub use crate::http::{HttpError, Untrusted};
+pub use crate::http::{HttpError, RootCause, Untrusted};
 pub use crate::openstack::OpenstackError;
 pub use crate::ova::OvaError;
 pub use crate::target::TargetError;
@@ -137,22 +137,35 @@ pub async fn pull_source(
 ) -> Result<SourceInventory, PullError> {
     let name = &source.name;
     let needed = || {
-        credentials.ok_or_else(|| PullError::NoCredentials { source_name: name.clone() })
+        credentials.ok_or_else(|| PullError::NoCredentials {
+            source_name: name.clone(),
+        })
     };
     if let Some(place) = &source.vmware {
         vsphere::pull(name, place, needed()?, progress)
             .await
-            .map_err(|source| PullError::Vmware { source_name: name.clone(), source })
+            .map_err(|source| PullError::Vmware {
+                source_name: name.clone(),
+                source,
+            })
     } else if let Some(place) = &source.openstack {
         openstack::pull(name, place, needed()?, progress)
             .await
-            .map_err(|source| PullError::Openstack { source_name: name.clone(), source })
+            .map_err(|source| PullError::Openstack {
+                source_name: name.clone(),
+                source,
+            })
     } else if let Some(place) = &source.ova {
         ova::pull(name, place, credentials, progress)
             .await
-            .map_err(|source| PullError::Ova { source_name: name.clone(), source })
+            .map_err(|source| PullError::Ova {
+                source_name: name.clone(),
+                source,
+            })
     } else {
-        Err(PullError::NoKind { source_name: name.clone() })
+        Err(PullError::NoKind {
+            source_name: name.clone(),
+        })
     }
 }
 
@@ -164,7 +177,10 @@ pub async fn pull_target(
 ) -> Result<TargetInventory, PullError> {
     target::pull(client, &target.name, progress)
         .await
-        .map_err(|source| PullError::Target { target_name: target.name.clone(), source })
+        .map_err(|source| PullError::Target {
+            target_name: target.name.clone(),
+            source,
+        })
 }
 
 /// Why a pull was broken off.

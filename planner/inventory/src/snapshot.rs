@@ -84,7 +84,10 @@ impl SnapshotError {
                 "`windrow inventory pull PLAN --out {path}` writes one; a snapshot is a folder \
                  with `{SOURCE}` or `{TARGET}` for each source and target"
             )),
-            Self::Schema { .. } | Self::Kind { .. } | Self::Line { .. } | Self::Duplicate { .. } => {
+            Self::Schema { .. }
+            | Self::Kind { .. }
+            | Self::Line { .. }
+            | Self::Duplicate { .. } => {
                 Some("pull it again with this version of windrow".to_owned())
             }
             Self::File { .. } => None,
@@ -125,20 +128,30 @@ pub fn write_target(
 
 /// Reads all snapshots in `dir`: each folder with a `source.json` or `target.json`.
 pub fn read(dir: &Utf8Path) -> Result<Inventory, SnapshotError> {
-    let failed = |source| SnapshotError::File { action: "read", path: dir.to_owned(), source };
+    let failed = |source| SnapshotError::File {
+        action: "read",
+        path: dir.to_owned(),
+        source,
+    };
     let mut inventory = Inventory::default();
     for entry in dir.read_dir_utf8().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (folder, name) = (entry.path(), entry.file_name());
         if folder.join(SOURCE).is_file() {
-            inventory.sources.insert(SourceName::from(name), read_source(folder)?);
+            inventory
+                .sources
+                .insert(SourceName::from(name), read_source(folder)?);
         }
         if folder.join(TARGET).is_file() {
-            inventory.targets.insert(TargetName::from(name), read_target(folder)?);
+            inventory
+                .targets
+                .insert(TargetName::from(name), read_target(folder)?);
         }
     }
     if inventory == Inventory::default() {
-        return Err(SnapshotError::Empty { path: dir.to_owned() });
+        return Err(SnapshotError::Empty {
+            path: dir.to_owned(),
+        });
     }
     Ok(inventory)
 }
@@ -179,12 +192,18 @@ impl Folder {
             path: path.clone(),
             source,
         })?;
-        Ok(Self { path, changed: Vec::new() })
+        Ok(Self {
+            path,
+            changed: Vec::new(),
+        })
     }
 
     /// `<kind>.jsonl`.
     fn lines<T: Serialize>(&mut self, kind: &str, lines: &[T]) -> Result<(), SnapshotError> {
-        let header = Header { schema: SCHEMA.to_owned(), kind: kind.to_owned() };
+        let header = Header {
+            schema: SCHEMA.to_owned(),
+            kind: kind.to_owned(),
+        };
         let mut bytes = line(&header);
         for object in lines {
             bytes.extend(line(object));
@@ -211,7 +230,11 @@ impl Folder {
         if let Err(source) = written {
             // Best effort: the error that matters is the one above.
             let _ = std::fs::remove_file(&beside);
-            return Err(SnapshotError::File { action: "write", path, source });
+            return Err(SnapshotError::File {
+                action: "write",
+                path,
+                source,
+            });
         }
         self.changed.push(path);
         Ok(())
@@ -254,7 +277,13 @@ fn read_lines<T: DeserializeOwned>(
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(SnapshotError::File { action: "read", path, source }),
+        Err(source) => {
+            return Err(SnapshotError::File {
+                action: "read",
+                path,
+                source,
+            });
+        }
     };
     let parse_failed = |line: usize| {
         let path = path.clone();
@@ -265,7 +294,10 @@ fn read_lines<T: DeserializeOwned>(
     let header: Header = serde_json::from_str(first).map_err(parse_failed(1))?;
     check_schema(&path, &header.schema)?;
     if header.kind != kind {
-        return Err(SnapshotError::Kind { path, found: header.kind });
+        return Err(SnapshotError::Kind {
+            path,
+            found: header.kind,
+        });
     }
     let mut objects = BTreeMap::new();
     for (number, line) in lines {
@@ -283,7 +315,10 @@ fn check_schema(path: &Utf8Path, found: &str) -> Result<(), SnapshotError> {
     if found == SCHEMA {
         return Ok(());
     }
-    Err(SnapshotError::Schema { path: path.to_owned(), found: found.to_owned() })
+    Err(SnapshotError::Schema {
+        path: path.to_owned(),
+        found: found.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -308,8 +343,16 @@ mod tests {
             counts: BTreeMap::new(),
             gaps: Vec::new(),
         };
-        let vm = |id: &str| Vm { id: id.into(), name: "web \"1\"\n".into(), ..Vm::default() };
-        let observed = Observed { id: "a".to_owned(), power: Some(power), ..Observed::default() };
+        let vm = |id: &str| Vm {
+            id: id.into(),
+            name: "web \"1\"\n".into(),
+            ..Vm::default()
+        };
+        let observed = Observed {
+            id: "a".to_owned(),
+            power: Some(power),
+            ..Observed::default()
+        };
         SourceInventory {
             about,
             vms: vec![vm("a"), vm("b")],
@@ -333,9 +376,15 @@ mod tests {
         let (_keep, dir) = folder();
         let name = SourceName::from("cloud");
         let before = inventory(Power::On);
-        assert_eq!(write_source(&dir, &name, &before).expect("written").len(), 6);
+        assert_eq!(
+            write_source(&dir, &name, &before).expect("written").len(),
+            6
+        );
         assert_eq!(read(&dir).expect("read").sources[&name], before);
-        assert_eq!(write_source(&dir, &name, &before).expect("written"), Vec::<Utf8PathBuf>::new());
+        assert_eq!(
+            write_source(&dir, &name, &before).expect("written"),
+            Vec::<Utf8PathBuf>::new()
+        );
         let changed = write_source(&dir, &name, &inventory(Power::Off)).expect("written");
         assert_eq!(changed, [dir.join("cloud/observed.jsonl")]);
         assert_eq!(dir.join("cloud").read_dir_utf8().expect("there").count(), 6);
@@ -348,18 +397,24 @@ mod tests {
         write_source(&dir, &"cloud".into(), &inventory(Power::On)).expect("written");
         let path = dir.join("cloud/vms.jsonl");
         let good = std::fs::read_to_string(&path).expect("read");
-        let mut fails = |text: &str| {
+        let fails = |text: &str| {
             std::fs::write(&path, text).expect("written");
             read(&dir).expect_err("broken")
         };
         let cut = fails(&good[..good.len() - 3]);
-        assert!(matches!(cut, SnapshotError::Line { line: 3, .. }), "{cut:?}");
+        assert!(
+            matches!(cut, SnapshotError::Line { line: 3, .. }),
+            "{cut:?}"
+        );
         let newer = fails(&good.replace("inventory/1", "inventory/2"));
         assert!(matches!(newer, SnapshotError::Schema { .. }), "{newer:?}");
         let other = fails(&good.replace("\"vms\"", "\"hosts\""));
         assert!(matches!(other, SnapshotError::Kind { .. }), "{other:?}");
         let twice = fails(&good.replace("\"id\":\"b\"", "\"id\":\"a\""));
-        assert!(matches!(twice, SnapshotError::Duplicate { .. }), "{twice:?}");
+        assert!(
+            matches!(twice, SnapshotError::Duplicate { .. }),
+            "{twice:?}"
+        );
         assert!(matches!(fails(""), SnapshotError::Line { line: 1, .. }));
     }
 
@@ -368,6 +423,9 @@ mod tests {
     fn empty_folder() {
         let (_keep, dir) = folder();
         assert!(matches!(read(&dir), Err(SnapshotError::Empty { .. })));
-        assert!(matches!(read(&dir.join("none")), Err(SnapshotError::File { .. })));
+        assert!(matches!(
+            read(&dir.join("none")),
+            Err(SnapshotError::File { .. })
+        ));
     }
 }

@@ -33,14 +33,19 @@ pub enum OpenstackError {
         /// The project's name.
         project: String,
     },
-    /// The token's answer lacks the token.
-    #[error("log in at `{url}`: the answer carries no token")]
-    NoToken {
+    /// Something else than Keystone answers at the endpoint.
+    #[error("log in at `{url}`: what answers there (status {status}) is not Keystone")]
+    NotKeystone {
         /// Where.
         url: String,
+        /// The answer's status.
+        status: u16,
     },
     /// The catalog does not know the region.
-    #[error("find the region `{region}` in the cloud's catalog, which has {}", list(known))]
+    #[error(
+        "find the region `{region}` in the cloud's catalog, which has {}",
+        list(known)
+    )]
     NoRegion {
         /// As the site names it.
         region: String,
@@ -111,10 +116,14 @@ impl OpenstackError {
             Self::NoRegion { .. } => {
                 Some("set `openstack.region` of the source to one of these".to_owned())
             }
-            Self::NotJson { .. } | Self::NoToken { .. } => Some(
-                "check that the endpoint is Keystone's (`https://HOST:5000/v3`) and that no login \
-                 page or proxy answers in its place"
-                    .to_owned(),
+            Self::NotKeystone { .. } => Some(
+                "check that the endpoint is Keystone's, as in `https://HOST:5000/v3`".to_owned(),
+            ),
+            Self::NotJson { source, .. } if source.is_eof() => {
+                Some("the answer was cut short: pull again".to_owned())
+            }
+            Self::NotJson { .. } => Some(
+                "check that no login page or proxy answers in the service's place".to_owned(),
             ),
             _ => None,
         }
@@ -125,6 +134,7 @@ impl OpenstackError {
         match self {
             Self::Http(error) => error.is_outage(),
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::NotJson { source, .. } => source.is_eof(),
             Self::Stopped(_) | Self::Endless { .. } => true,
             _ => false,
         }
@@ -135,6 +145,10 @@ impl OpenstackError {
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
-        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        names => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }

@@ -36,9 +36,16 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
             vm(&origin.project, estate, server, ports)
         })
         .collect();
-    let observed = estate.servers.values().map(|server| (server.id.clone(), observed(server)));
+    let observed = estate
+        .servers
+        .values()
+        .map(|server| (server.id.clone(), observed(server)));
     let (networks, storage) = (networks(estate), storage(estate));
-    let counts = [("vms", vms.len()), ("networks", networks.len()), ("storage", storage.len())];
+    let counts = [
+        ("vms", vms.len()),
+        ("networks", networks.len()),
+        ("storage", storage.len()),
+    ];
     let mut gaps = estate.gaps.clone();
     gaps.sort();
     let about = SourceAbout {
@@ -49,13 +56,23 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         datacenter: None,
         region: Some(origin.region),
         project: Some(origin.project),
-        product: estate.compute_version.as_ref().map(|newest| format!("OpenStack Nova {newest}")),
-        api: [("compute", COMPUTE), ("volume", VOLUME), ("image", "2"), ("network", "2.0")]
-            .map(|(service, version)| (service.to_owned(), version.to_owned()))
-            .into(),
+        product: estate
+            .compute_version
+            .as_ref()
+            .map(|newest| format!("OpenStack Nova {newest}")),
+        api: [
+            ("compute", COMPUTE),
+            ("volume", VOLUME),
+            ("image", "2"),
+            ("network", "2.0"),
+        ]
+        .map(|(service, version)| (service.to_owned(), version.to_owned()))
+        .into(),
         tls: origin.tls.to_owned(),
         user: Some(origin.user),
-        counts: counts.map(|(what, count)| (what.to_owned(), count as u64)).into(),
+        counts: counts
+            .map(|(what, count)| (what.to_owned(), count as u64))
+            .into(),
         gaps,
     };
     SourceInventory {
@@ -72,8 +89,11 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
     let disks = disks(estate, server);
     // An empty image means that the server boots from a volume; which one, no service tells an
     // ordinary user: the engine takes the first bootable one, and so do we.
-    let root_disk =
-        if server.image.is_some() { RootDisk::Ephemeral } else { RootDisk::Volume };
+    let root_disk = if server.image.is_some() {
+        RootDisk::Ephemeral
+    } else {
+        RootDisk::Volume
+    };
     let boot = match root_disk {
         RootDisk::Volume => disks.iter().position(|disk| is_bootable(estate, &disk.key)),
         RootDisk::Ephemeral => None,
@@ -82,11 +102,19 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
     let boot_image = boot_volume.and_then(|volume| volume.image_id());
     let image_id = server.image.as_deref().or(boot_image);
     // A deleted image still shows in the copy that the boot volume keeps of its properties.
-    let image = image_id.and_then(|id| estate.images.get(id)).and_then(Clone::clone).or_else(|| {
-        let copy = &boot_volume?.volume_image_metadata;
-        (!copy.is_empty()).then(|| copy.iter().collect())
-    });
-    let text = |key| image.as_ref().and_then(|image| image.text(key)).map(str::to_owned);
+    let image = image_id
+        .and_then(|id| estate.images.get(id))
+        .and_then(Clone::clone)
+        .or_else(|| {
+            let copy = &boot_volume?.volume_image_metadata;
+            (!copy.is_empty()).then(|| copy.iter().collect())
+        });
+    let text = |key| {
+        image
+            .as_ref()
+            .and_then(|image| image.text(key))
+            .map(str::to_owned)
+    };
     let (vcpus, memory_mib, flavor) = flavor(estate, server);
     Vm {
         id: VmId::new(&server.id),
@@ -99,10 +127,12 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
         memory_mib,
         flavor: Some(flavor),
         firmware: image.as_ref().map(|image| firmware(image).to_owned()),
-        secure_boot: image.as_ref().map(|image| {
-            matches!(image.text("os_secure_boot"), Some("required" | "optional"))
-        }),
-        tpm: image.as_ref().map(|image| image.text("hw_tpm_model").is_some()),
+        secure_boot: image
+            .as_ref()
+            .map(|image| matches!(image.text("os_secure_boot"), Some("required" | "optional"))),
+        tpm: image
+            .as_ref()
+            .map(|image| image.text("hw_tpm_model").is_some()),
         encrypted: encrypted(&disks),
         root_disk: Some(root_disk),
         boot_image: boot_image.map(str::to_owned),
@@ -112,8 +142,17 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
         nics: nics(estate, server, ports, text("hw_vif_model").as_deref()),
         passthrough: passthrough(ports),
         snapshots: snapshots(estate, &disks),
-        host_group: server.availability_zone.clone().filter(|zone| !zone.is_empty()),
-        tags: server.tags.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
+        host_group: server
+            .availability_zone
+            .clone()
+            .filter(|zone| !zone.is_empty()),
+        tags: server
+            .tags
+            .iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .cloned()
+            .collect(),
         attributes: server.metadata.clone(),
         locked: server.locked,
         gaps: gaps(estate, server),
@@ -139,14 +178,20 @@ fn disks(estate: &Estate, server: &Server) -> Vec<Disk> {
             ..Disk::default()
         })
         .collect();
-    disks.sort_by(|a, b| device_order(a.controller.as_deref()).cmp(&device_order(b.controller.as_deref())));
+    disks.sort_by(|a, b| {
+        device_order(a.controller.as_deref()).cmp(&device_order(b.controller.as_deref()))
+    });
     disks
 }
 
 /// Sorts `/dev/vda`, `/dev/vdb`, …, `/dev/vdz`, `/dev/vdaa`; what has no device comes last.
 fn device_order(device: Option<&str>) -> (bool, usize, &str) {
     let device = device.map(|device| device.rsplit('/').next().unwrap_or(device));
-    (device.is_none(), device.map_or(0, str::len), device.unwrap_or_default())
+    (
+        device.is_none(),
+        device.map_or(0, str::len),
+        device.unwrap_or_default(),
+    )
 }
 
 fn with_boot(mut disks: Vec<Disk>, boot: Option<usize>) -> Vec<Disk> {
@@ -157,7 +202,10 @@ fn with_boot(mut disks: Vec<Disk>, boot: Option<usize>) -> Vec<Disk> {
 }
 
 fn is_bootable(estate: &Estate, volume: &str) -> bool {
-    estate.volumes.get(volume).is_some_and(|volume| volume.bootable == "true")
+    estate
+        .volumes
+        .get(volume)
+        .is_some_and(|volume| volume.bootable == "true")
 }
 
 /// Encrypted if any volume is; not known if that of one volume is not.
@@ -165,11 +213,18 @@ fn encrypted(disks: &[Disk]) -> Option<bool> {
     if disks.iter().any(|disk| disk.encrypted == Some(true)) {
         return Some(true);
     }
-    disks.iter().all(|disk| disk.encrypted.is_some()).then_some(false)
+    disks
+        .iter()
+        .all(|disk| disk.encrypted.is_some())
+        .then_some(false)
 }
 
 fn firmware(image: &Image) -> &'static str {
-    if image.text("hw_firmware_type") == Some("uefi") { "efi" } else { "bios" }
+    if image.text("hw_firmware_type") == Some("uefi") {
+        "efi"
+    } else {
+        "bios"
+    }
 }
 
 fn guest_os(id: Option<String>, family: Option<String>) -> Option<GuestOs> {
@@ -190,8 +245,14 @@ fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor
         };
         return (Some(known.vcpus), Some(known.ram), flavor);
     }
-    let exists = !id.as_ref().is_some_and(|id| estate.gone_flavors.contains(id));
-    let copy = estate.flavor_copies.get(&server.id).cloned().unwrap_or_default();
+    let exists = !id
+        .as_ref()
+        .is_some_and(|id| estate.gone_flavors.contains(id));
+    let copy = estate
+        .flavor_copies
+        .get(&server.id)
+        .cloned()
+        .unwrap_or_default();
     let flavor = Flavor {
         id,
         name: copy.original_name,
@@ -207,7 +268,10 @@ fn project(own: &Project, server: &Server) -> Project {
     if server.tenant_id == own.id {
         own.clone()
     } else {
-        Project { id: server.tenant_id.clone(), name: None }
+        Project {
+            id: server.tenant_id.clone(),
+            name: None,
+        }
     }
 }
 
@@ -215,35 +279,59 @@ fn ports_by_server(estate: &Estate) -> BTreeMap<&str, Vec<&Port>> {
     let mut by_server = BTreeMap::<_, Vec<_>>::new();
     for port in estate.ports.values() {
         if port.device_owner.starts_with("compute:") {
-            by_server.entry(port.device_id.as_str()).or_default().push(port);
+            by_server
+                .entry(port.device_id.as_str())
+                .or_default()
+                .push(port);
         }
     }
     by_server
 }
 
-/// A NIC a port, by id. A network that we may not list still has its name in the addresses.
+/// A NIC a port, by id. A network that we may not list still has its name in the server's
+/// addresses; so has a port that we may not list, and its MAC stands for its id.
 fn nics(estate: &Estate, server: &Server, ports: &[&Port], model: Option<&str>) -> Vec<Nic> {
-    let name = |port: &Port| {
-        let listed = estate.networks.get(&port.network_id).map(|network| network.name.clone());
-        listed.or_else(|| {
-            let has_mac = |address: &wire::Address| {
-                address.mac.as_ref().is_some_and(|mac| mac.eq_ignore_ascii_case(&port.mac_address))
-            };
-            let found = server.addresses.iter().find(|(_, list)| list.iter().any(has_mac));
-            found.map(|(name, _)| name.clone())
-        })
-    };
-    ports
+    let addresses: BTreeMap<String, &String> = server
+        .addresses
         .iter()
-        .map(|port| Nic {
-            key: port.id.clone(),
-            model: model.map(str::to_owned),
-            mac: Some(port.mac_address.to_ascii_lowercase()),
-            network: Some(port.network_id.clone()),
-            network_name: name(port),
-            connected: Some(!port.fixed_ips.is_empty()),
+        .flat_map(|(network, list)| list.iter().map(move |address| (network, address)))
+        .filter_map(|(network, address)| {
+            Some((address.mac.as_ref()?.to_ascii_lowercase(), network))
         })
-        .collect()
+        .collect();
+    let model = model.map(str::to_owned);
+    let mut nics: Vec<Nic> = ports
+        .iter()
+        .map(|port| {
+            let mac = port.mac_address.to_ascii_lowercase();
+            let listed = estate
+                .networks
+                .get(&port.network_id)
+                .map(|network| &network.name);
+            Nic {
+                key: port.id.clone(),
+                model: model.clone(),
+                network: Some(port.network_id.clone()),
+                network_name: listed.or(addresses.get(&mac).copied()).cloned(),
+                connected: Some(!port.fixed_ips.is_empty()),
+                mac: Some(mac),
+            }
+        })
+        .collect();
+    for (mac, network) in addresses {
+        if nics.iter().all(|nic| nic.mac.as_ref() != Some(&mac)) {
+            nics.push(Nic {
+                key: mac.clone(),
+                model: model.clone(),
+                network: None,
+                network_name: Some(network.clone()),
+                connected: Some(true),
+                mac: Some(mac),
+            });
+        }
+    }
+    nics.sort_by(|a, b| a.key.cmp(&b.key));
+    nics
 }
 
 /// Kinds of ports that are not plain virtual ones: `direct`, `macvtap`, ….
@@ -254,14 +342,21 @@ fn passthrough(ports: &[&Port]) -> Vec<String> {
 }
 
 fn snapshots(estate: &Estate, disks: &[Disk]) -> Option<u32> {
-    let of_disks =
-        estate.snapshots.values().filter(|s| disks.iter().any(|disk| disk.key == s.volume_id));
-    u32::try_from(of_disks.count()).ok().filter(|count| *count > 0)
+    let of_disks = estate
+        .snapshots
+        .values()
+        .filter(|s| disks.iter().any(|disk| disk.key == s.volume_id));
+    u32::try_from(of_disks.count())
+        .ok()
+        .filter(|count| *count > 0)
 }
 
 /// Volumes that hang on the server and could not be read: its disks are incomplete.
 fn gaps(estate: &Estate, server: &Server) -> Vec<Gap> {
-    let unread = server.volumes.iter().filter(|volume| !estate.volumes.contains_key(&volume.id));
+    let unread = server
+        .volumes
+        .iter()
+        .filter(|volume| !estate.volumes.contains_key(&volume.id));
     let mut gaps: Vec<Gap> = unread
         .map(|volume| Gap {
             what: "volume".to_owned(),
@@ -305,7 +400,10 @@ fn networks(estate: &Estate) -> Vec<Network> {
     }
     let vlan = |network: &wire::Network| {
         let is_vlan = network.provider_type.as_deref() == Some("vlan");
-        network.segment.filter(|_| is_vlan).and_then(|id| u16::try_from(id).ok())
+        network
+            .segment
+            .filter(|_| is_vlan)
+            .and_then(|id| u16::try_from(id).ok())
     };
     estate
         .networks

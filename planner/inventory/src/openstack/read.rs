@@ -60,8 +60,14 @@ pub(super) struct Estate {
 impl Estate {
     /// The device that a volume is to a server, if either service knows.
     pub(super) fn device(&self, server: &str, volume: &str) -> Option<&str> {
-        let attachments = self.volumes.get(volume).map(|volume| volume.attachments.as_slice());
-        let attachment = attachments.unwrap_or_default().iter().find(|at| at.server_id == server);
+        let attachments = self
+            .volumes
+            .get(volume)
+            .map(|volume| volume.attachments.as_slice());
+        let attachment = attachments
+            .unwrap_or_default()
+            .iter()
+            .find(|at| at.server_id == server);
         let of_cinder = attachment.and_then(|at| at.device.as_deref());
         let key = (server.to_owned(), volume.to_owned());
         of_cinder.or_else(|| self.devices.get(&key).map(String::as_str))
@@ -74,7 +80,11 @@ pub(super) async fn estate(
     name: &SourceName,
     progress: &dyn Progress,
 ) -> Result<Estate, OpenstackError> {
-    let reader = Reader { session, name, progress };
+    let reader = Reader {
+        session,
+        name,
+        progress,
+    };
     let (compute_version, servers, volumes, snapshots, volume_types, flavors, ports, networks) = futures::try_join!(
         reader.newest_compute_version(),
         reader.list::<Server>(&SERVERS),
@@ -85,7 +95,13 @@ pub(super) async fn estate(
         reader.list_if_allowed::<Port>(&PORTS),
         reader.list_if_allowed::<Network>(&NETWORKS),
     )?;
-    let mut estate = Estate { compute_version, servers, volumes, flavors, ..Estate::default() };
+    let mut estate = Estate {
+        compute_version,
+        servers,
+        volumes,
+        flavors,
+        ..Estate::default()
+    };
     let gaps = &mut estate.gaps;
     estate.snapshots = snapshots.or_gap(gaps);
     estate.volume_types = volume_types.or_gap(gaps);
@@ -257,7 +273,11 @@ fn found<T>(
         Err(OpenstackError::Refused { status: 404, .. }) if object.is_some() => {
             return Ok(Found::Gone);
         }
-        Err(OpenstackError::Refused { status: status @ (403 | 404), message, .. }) => {
+        Err(OpenstackError::Refused {
+            status: status @ (403 | 404),
+            message,
+            ..
+        }) => {
             format!("the server answers {status}: {message}")
         }
         Err(OpenstackError::NoService { service, .. }) => {
@@ -266,7 +286,11 @@ fn found<T>(
         Err(error) => return Err(error),
     };
     let object = object.map(str::to_owned);
-    Ok(Found::Hidden(Gap { what: what.to_owned(), object, reason }))
+    Ok(Found::Hidden(Gap {
+        what: what.to_owned(),
+        object,
+        reason,
+    }))
 }
 
 struct Reader<'a> {
@@ -290,7 +314,9 @@ impl Reader<'_> {
                 .get::<Page<T>>(list.service, list.path, &query, list.microversion)
                 .await;
             let page = match page {
-                Err(error) if marker_is_gone(&error, marker.as_ref()) && restarts < RESTARTS_MAX => {
+                Err(error)
+                    if marker_is_gone(&error, marker.as_ref()) && restarts < RESTARTS_MAX =>
+                {
                     (marker, restarts) = (None, restarts + 1);
                     entries.clear();
                     continue;
@@ -300,11 +326,19 @@ impl Reader<'_> {
             let more = page.links.iter().any(|link| link.rel == "next");
             let last = page.entries.last().map(|entry| entry.id().to_owned());
             let known = entries.len();
-            entries.extend(page.entries.into_iter().map(|entry| (entry.id().to_owned(), entry)));
-            self.progress.at(self.name.as_str(), list.what, entries.len() as u64);
+            entries.extend(
+                page.entries
+                    .into_iter()
+                    .map(|entry| (entry.id().to_owned(), entry)),
+            );
+            self.progress
+                .at(self.name.as_str(), list.what, entries.len() as u64);
             match last {
                 Some(last) if more && entries.len() == known => {
-                    return Err(OpenstackError::Endless { what: list.what, marker: last });
+                    return Err(OpenstackError::Endless {
+                        what: list.what,
+                        marker: last,
+                    });
                 }
                 Some(last) if more => marker = Some(last),
                 _ => return Ok(entries),
@@ -329,7 +363,9 @@ impl Reader<'_> {
     ) -> Result<BTreeMap<String, Found<T>>, OpenstackError> {
         let read = stream::iter(ids).map(|id| async move {
             let path = format!("{path}/{id}");
-            let answer = self.session.get::<Single<T>>(service, &path, &[], Some(microversion));
+            let answer = self
+                .session
+                .get::<Single<T>>(service, &path, &[], Some(microversion));
             let object = found(answer.await.map(|single| single.object), what, Some(&id))?;
             Ok((id, object))
         });
@@ -339,8 +375,13 @@ impl Reader<'_> {
     /// The newest version of Nova's API, which tells the release. Asked at the endpoint itself:
     /// some clouds do not answer there, and nothing depends on it.
     async fn newest_compute_version(&self) -> Result<Option<String>, OpenstackError> {
-        let answer = self.session.get::<Value>(Service::Compute, "", &[], None).await;
-        Ok(answer.ok().and_then(|answer| Some(answer["version"]["version"].as_str()?.to_owned())))
+        let answer = self
+            .session
+            .get::<Value>(Service::Compute, "", &[], None)
+            .await;
+        Ok(answer
+            .ok()
+            .and_then(|answer| Some(answer["version"]["version"].as_str()?.to_owned())))
     }
 
     /// Volumes that hang on our servers and are not in the list: another project's, or made since.
@@ -364,7 +405,10 @@ impl Reader<'_> {
     /// Flavors that are not in the list: private ones that we may use, or gone. Of those that are
     /// gone, the servers keep a copy.
     async fn missing_flavors(&self, estate: &mut Estate) -> Result<(), OpenstackError> {
-        let used = estate.servers.values().filter_map(|server| server.flavor.id.clone());
+        let used = estate
+            .servers
+            .values()
+            .filter_map(|server| server.flavor.id.clone());
         let missing: BTreeSet<_> = used.filter(|id| !estate.flavors.contains_key(id)).collect();
         let flavors = self.singles((Service::Compute, COMPUTE), ("flavors", "flavor"), missing);
         for (id, flavor) in flavors.await? {
@@ -375,10 +419,18 @@ impl Reader<'_> {
             }
         }
         let has_gone = |server: &&Server| {
-            server.flavor.id.as_ref().is_some_and(|id| estate.gone_flavors.contains(id))
+            server
+                .flavor
+                .id
+                .as_ref()
+                .is_some_and(|id| estate.gone_flavors.contains(id))
         };
-        let servers =
-            estate.servers.values().filter(has_gone).map(|server| server.id.clone()).collect();
+        let servers = estate
+            .servers
+            .values()
+            .filter(has_gone)
+            .map(|server| server.id.clone())
+            .collect();
         let version = (Service::Compute, COMPUTE_EMBEDDED_FLAVOR);
         let servers = self.singles::<Server>(version, ("servers", "server"), servers);
         for (id, server) in servers.await? {
@@ -392,10 +444,17 @@ impl Reader<'_> {
     /// Device names of volumes that Cinder does not list as attached: those of shelved servers.
     async fn missing_devices(&self, estate: &mut Estate) -> Result<(), OpenstackError> {
         let lacks_device = |server: &&Server| {
-            server.volumes.iter().any(|attached| estate.device(&server.id, &attached.id).is_none())
+            server
+                .volumes
+                .iter()
+                .any(|attached| estate.device(&server.id, &attached.id).is_none())
         };
-        let servers: Vec<String> =
-            estate.servers.values().filter(lacks_device).map(|server| server.id.clone()).collect();
+        let servers: Vec<String> = estate
+            .servers
+            .values()
+            .filter(lacks_device)
+            .map(|server| server.id.clone())
+            .collect();
         for server in servers {
             let path = format!("servers/{server}/os-volume_attachments");
             let answer = self
@@ -406,7 +465,9 @@ impl Reader<'_> {
                 Found::Here(page) => {
                     for attachment in page.entries {
                         if let Some(device) = attachment.device {
-                            estate.devices.insert((server.clone(), attachment.volume_id), device);
+                            estate
+                                .devices
+                                .insert((server.clone(), attachment.volume_id), device);
                         }
                     }
                 }
@@ -431,15 +492,24 @@ impl Reader<'_> {
             .values()
             .filter(|volume| attached.contains(volume.id.as_str()))
             .filter_map(|volume| volume.image_id().map(str::to_owned));
-        let of_servers = estate.servers.values().filter_map(|server| server.image.clone());
+        let of_servers = estate
+            .servers
+            .values()
+            .filter_map(|server| server.image.clone());
         let ids: BTreeSet<String> = of_servers.chain(of_volumes).collect();
         let read = stream::iter(ids).map(|id| async move {
             let path = format!("images/{id}");
-            let answer = self.session.get::<Image>(Service::Image, &path, &[], None).await;
+            let answer = self
+                .session
+                .get::<Image>(Service::Image, &path, &[], None)
+                .await;
             let image = found(answer, "image", Some(&id))?;
             Ok::<_, OpenstackError>((id, image))
         });
-        let read: Vec<_> = read.buffer_unordered(SINGLES_IN_FLIGHT).try_collect().await?;
+        let read: Vec<_> = read
+            .buffer_unordered(SINGLES_IN_FLIGHT)
+            .try_collect()
+            .await?;
         for (id, image) in read {
             match image {
                 Found::Here(image) => drop(estate.images.insert(id, Some(image))),
@@ -447,11 +517,15 @@ impl Reader<'_> {
                 Found::Hidden(gap) => estate.gaps.push(gap),
             }
         }
-        self.progress.at(self.name.as_str(), "images", estate.images.len() as u64);
+        self.progress
+            .at(self.name.as_str(), "images", estate.images.len() as u64);
         Ok(())
     }
 }
 
 fn marker_is_gone(error: &OpenstackError, marker: Option<&String>) -> bool {
-    marker.is_some() && error.status().is_some_and(|status| matches!(status, 400 | 404))
+    marker.is_some()
+        && error
+            .status()
+            .is_some_and(|status| matches!(status, 400 | 404))
 }

@@ -118,7 +118,9 @@ struct CatalogEndpoint {
 
 impl CatalogEndpoint {
     fn is_in(&self, region: &str) -> bool {
-        [&self.region, &self.region_id].iter().any(|name| name.as_deref() == Some(region))
+        [&self.region, &self.region_id]
+            .iter()
+            .any(|name| name.as_deref() == Some(region))
     }
 }
 
@@ -129,7 +131,11 @@ impl Session {
         place: &OpenstackSource,
         credentials: &Credentials,
     ) -> Result<Self, OpenstackError> {
-        let key = |key| credentials.get(key).ok_or(OpenstackError::MissingKey { key });
+        let key = |key| {
+            credentials
+                .get(key)
+                .ok_or(OpenstackError::MissingKey { key })
+        };
         let text = |name| key(name).map(|value| value.expose_secret().to_owned());
         let login = Login {
             url: token_url(&place.endpoint)?,
@@ -145,7 +151,10 @@ impl Session {
             region: place.region.clone(),
             catalog: body.catalog,
             project: body.project,
-            token: Mutex::new(Token { text: token, generation: 0 }),
+            token: Mutex::new(Token {
+                text: token,
+                generation: 0,
+            }),
         };
         session.check_region()?;
         Ok(session)
@@ -282,7 +291,10 @@ impl Session {
         let mut known: Vec<String> = endpoints().filter_map(|e| e.region.clone()).collect();
         known.sort();
         known.dedup();
-        Err(OpenstackError::NoRegion { region: self.region.clone(), known })
+        Err(OpenstackError::NoRegion {
+            region: self.region.clone(),
+            known,
+        })
     }
 }
 
@@ -301,22 +313,34 @@ impl Login {
             .header("Accept", "application/json")
             .json(&body);
         let answer = http.send(request, Retry::Read).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(OpenstackError::Denied {
-                url: shown(&self.url),
-                user: self.user.clone(),
-                domain: self.domain.clone(),
-                project: self.project.clone(),
-            });
+        match answer.status.as_u16() {
+            200..300 => {}
+            401 => {
+                return Err(OpenstackError::Denied {
+                    url: shown(&self.url),
+                    user: self.user.clone(),
+                    domain: self.domain.clone(),
+                    project: self.project.clone(),
+                });
+            }
+            403 | 429 | 500.. => return Err(refused(&answer)),
+            _ => return Err(self.not_keystone(&answer)),
         }
-        let answer = successful(answer)?;
-        let body: TokenAnswer = parse(&answer)?;
+        let body: TokenAnswer =
+            serde_json::from_slice(&answer.body).map_err(|_| self.not_keystone(&answer))?;
         let token = answer
             .headers
             .get("X-Subject-Token")
-            .and_then(|token| token.to_str().ok())
-            .ok_or_else(|| OpenstackError::NoToken { url: shown(&self.url) })?;
+            .and_then(|token| token.to_str().ok());
+        let token = token.ok_or_else(|| self.not_keystone(&answer))?;
         Ok((SecretString::from(token), body.token))
+    }
+
+    fn not_keystone(&self, answer: &Answer) -> OpenstackError {
+        OpenstackError::NotKeystone {
+            url: shown(&self.url),
+            status: answer.status.as_u16(),
+        }
     }
 }
 
@@ -324,7 +348,9 @@ impl Login {
 fn token_url(endpoint: &str) -> Result<Url, OpenstackError> {
     let mut url = parse_url(endpoint)?;
     append_unless_there(&mut url, "v3");
-    url.path_segments_mut().expect("HTTP addresses have a path").extend(["auth", "tokens"]);
+    url.path_segments_mut()
+        .expect("HTTP addresses have a path")
+        .extend(["auth", "tokens"]);
     Ok(url)
 }
 
@@ -347,21 +373,31 @@ fn token_header(token: &SecretString) -> HeaderValue {
 
 fn successful(answer: Answer) -> Result<Answer, OpenstackError> {
     if answer.status.is_success() {
-        return Ok(answer);
+        Ok(answer)
+    } else {
+        Err(refused(&answer))
     }
-    Err(OpenstackError::Refused {
+}
+
+fn refused(answer: &Answer) -> OpenstackError {
+    OpenstackError::Refused {
         url: shown(&answer.url),
         status: answer.status.as_u16(),
-        message: message(&answer),
-    })
+        message: message(answer),
+    }
 }
 
 /// What a refusal says: `{"itemNotFound": {"message": …}}` in several spellings, else its text.
 fn message(answer: &Answer) -> String {
     let parsed = serde_json::from_slice::<Value>(&answer.body).ok();
-    let inner = parsed.as_ref().and_then(Value::as_object).and_then(|object| {
-        object.values().find_map(|value| value.get("message").and_then(Value::as_str))
-    });
+    let inner = parsed
+        .as_ref()
+        .and_then(Value::as_object)
+        .and_then(|object| {
+            object
+                .values()
+                .find_map(|value| value.get("message").and_then(Value::as_str))
+        });
     inner.map_or_else(|| answer.excerpt(), str::to_owned)
 }
 

@@ -1,0 +1,483 @@
+//! A fake OpenStack over a real socket, for what real ones do on a bad day only.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use schemas::inventory::{Gap, RootDisk, Vm};
+use serde_json::{Value, json};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::*;
+use crate::NoProgress;
+
+/// One cloud: services below one address, with a project of two networks of one name.
+struct Cloud {
+    server: MockServer,
+}
+
+fn json_answer(body: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn server(id: &str) -> Value {
+    json!({
+        "id": id, "name": "web", "status": "ACTIVE", "tenant_id": "p1", "locked": false,
+        "description": null, "tags": ["prod"], "metadata": {"tier": "front"},
+        "flavor": {"id": "f1"}, "image": "",
+        "addresses": {"lan": [{"addr": "10.0.0.5", "version": 4,
+            "OS-EXT-IPS-MAC:mac_addr": "FA:16:3e:00:00:01", "OS-EXT-IPS:type": "fixed"}]},
+        "OS-EXT-STS:task_state": null, "OS-EXT-AZ:availability_zone": "nova",
+        "os-extended-volumes:volumes_attached": [{"id": "v2"}, {"id": "v1"}],
+    })
+}
+
+fn volume(id: &str, device: &str, bootable: &str) -> Value {
+    json!({
+        "id": id, "size": 2, "bootable": bootable, "volume_type": "fast", "multiattach": false,
+        "encrypted": false, "attachments": [{"server_id": "s1", "device": device}],
+        "volume_image_metadata": {"image_id": "i1", "os_type": "linux"},
+    })
+}
+
+impl Cloud {
+    /// Everything answers. Rules that a test mounts before this one win over it.
+    async fn new() -> Self {
+        Self {
+            server: MockServer::start().await,
+        }
+    }
+
+    /// An answer to each GET of `route`.
+    async fn on(&self, route: &str, answer: impl Respond + 'static) {
+        Mock::given(method("GET"))
+            .and(path(route))
+            .respond_with(answer)
+            .mount(&self.server)
+            .await;
+    }
+
+    /// The same for the first `times` requests only.
+    async fn first(&self, route: &str, times: u64, answer: ResponseTemplate) {
+        let mock = Mock::given(method("GET"))
+            .and(path(route))
+            .respond_with(answer);
+        mock.up_to_n_times(times).mount(&self.server).await;
+    }
+
+    /// What a healthy cloud with one server answers, for whatever a test did not mount.
+    async fn rest(&self) {
+        let at = |part: &str| format!("{}/{part}", self.server.uri());
+        let entry = |kind: &str, part: &str| {
+            json!({ "type": kind, "endpoints": [
+                { "interface": "internal", "region": "R", "region_id": "R", "url": "http://10.0.0.1" },
+                { "interface": "public", "region": "R", "region_id": "R", "url": at(part) },
+            ]})
+        };
+        let token = json!({ "token": {
+            "project": { "id": "p1", "name": "harbor" },
+            "catalog": [
+                entry("compute", "nova/v2.1"), entry("block-storage", "cinder/v3/p1"),
+                entry("image", "glance"), entry("network", "neutron/"),
+            ],
+        }});
+        let logins = AtomicU32::new(0);
+        let login = move |_: &Request| {
+            let number = logins.fetch_add(1, Ordering::Relaxed);
+            let token_header = format!("token-{number}");
+            ResponseTemplate::new(201)
+                .insert_header("X-Subject-Token", token_header)
+                .set_body_json(&token)
+        };
+        Mock::given(method("POST"))
+            .and(path("/v3/auth/tokens"))
+            .respond_with(login)
+            .mount(&self.server)
+            .await;
+        let port = json!({
+            "id": "n1", "device_id": "s1", "device_owner": "compute:nova", "network_id": "net-b",
+            "mac_address": "fa:16:3e:00:00:01", "fixed_ips": [{"ip_address": "10.0.0.5"}],
+        });
+        let networks = json!([{"id": "net-b", "name": "lan"}, {"id": "net-a", "name": "lan"}]);
+        let flavor = json!({
+            "id": "f1", "name": "small", "vcpus": 2, "ram": 512, "swap": "",
+            "OS-FLV-EXT-DATA:ephemeral": 0,
+        });
+        for (route, body) in [
+            ("/nova/v2.1/", json!({"version": {"version": "2.93"}})),
+            (
+                "/nova/v2.1/servers/detail",
+                json!({"servers": [server("s1")]}),
+            ),
+            ("/nova/v2.1/flavors/detail", json!({"flavors": [flavor]})),
+            (
+                "/cinder/v3/p1/volumes/detail",
+                json!({"volumes": [
+                    volume("v1", "/dev/vda", "true"), volume("v2", "/dev/vdb", "false"),
+                ]}),
+            ),
+            ("/cinder/v3/p1/snapshots/detail", json!({"snapshots": []})),
+            (
+                "/cinder/v3/p1/types",
+                json!({"volume_types": [{"id": "t1", "name": "fast"}]}),
+            ),
+            (
+                "/glance/v2/images/i1",
+                json!({"id": "i1", "hw_firmware_type": "uefi"}),
+            ),
+            ("/neutron/v2.0/ports", json!({"ports": [port]})),
+            ("/neutron/v2.0/networks", json!({"networks": networks})),
+        ] {
+            self.on(route, json_answer(&body)).await;
+        }
+    }
+
+    async fn pull(&self) -> Result<SourceInventory, OpenstackError> {
+        let credentials = Credentials::from_iter([
+            ("username", "planner"),
+            ("password", "hunter2"),
+            ("project_name", "harbor"),
+            ("domain_name", "Default"),
+        ]);
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let trust = Trust::new(Some(&credentials), "ca_cert");
+        let http = Http::new(trust, "cloud").expect("a client").impatient();
+        let place = OpenstackSource {
+            endpoint: self.server.uri(),
+            region: "R".to_owned(),
+        };
+        pull_with(http, &"cloud".into(), &place, &credentials, &NoProgress).await
+    }
+
+    /// How many requests came for a path.
+    async fn count(&self, wanted: &str) -> usize {
+        let requests = self.server.received_requests().await.expect("recorded");
+        requests
+            .iter()
+            .filter(|request| request.url.path() == wanted)
+            .count()
+    }
+}
+
+fn only_vm(inventory: &SourceInventory) -> &Vm {
+    assert_eq!(inventory.vms.len(), 1);
+    &inventory.vms[0]
+}
+
+// A healthy cloud: disks stand in device order whatever order they came in, the boot volume's
+// image gives the firmware, two networks of one name are marked, the token is given back.
+#[tokio::test]
+async fn healthy() {
+    let cloud = Cloud::new().await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    let vm = only_vm(&inventory);
+    let disks: Vec<_> = vm
+        .disks
+        .iter()
+        .map(|disk| (disk.key.as_str(), disk.boot))
+        .collect();
+    assert_eq!(disks, [("v1", Some(true)), ("v2", Some(false))]);
+    assert_eq!(vm.root_disk, Some(RootDisk::Volume));
+    assert_eq!(vm.firmware.as_deref(), Some("efi"));
+    assert_eq!(
+        (vm.boot_image.as_deref(), vm.boot_image_exists),
+        (Some("i1"), Some(true))
+    );
+    assert_eq!(vm.nics[0].network_name.as_deref(), Some("lan"));
+    assert!(
+        inventory
+            .networks
+            .iter()
+            .all(|network| network.duplicate_name)
+    );
+    assert!(inventory.about.gaps.is_empty());
+    let requests = cloud.server.received_requests().await.expect("recorded");
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.method.as_str() == "DELETE")
+    );
+    let read_only = requests
+        .iter()
+        .all(|r| r.url.path() == "/v3/auth/tokens" || r.method.as_str() == "GET");
+    assert!(read_only);
+}
+
+// Pages are followed by the last id, whatever address the link has, until there is no link; one
+// that was deleted in between makes the list begin anew.
+#[tokio::test]
+async fn pages() {
+    let cloud = Cloud::new().await;
+    let route = "/nova/v2.1/servers/detail";
+    let page = |ids: &[&str], more: bool| {
+        let servers: Vec<_> = ids.iter().map(|id| server(id)).collect();
+        let links = [json!({"rel": "next", "href": "http://10.0.0.1/internal"})];
+        json_answer(&json!({"servers": servers, "servers_links": &links[..usize::from(more)]}))
+    };
+    let after = |marker: &'static str| {
+        Mock::given(method("GET"))
+            .and(path(route))
+            .and(query_param("marker", marker))
+    };
+    let gone = ResponseTemplate::new(400)
+        .set_body_json(json!({"badRequest": {"message": "marker [s2] not found"}}));
+    after("s2")
+        .respond_with(gone)
+        .up_to_n_times(1)
+        .mount(&cloud.server)
+        .await;
+    after("s2")
+        .respond_with(page(&["s3", "s4"], true))
+        .mount(&cloud.server)
+        .await;
+    after("s4")
+        .respond_with(page(&["s5"], false))
+        .mount(&cloud.server)
+        .await;
+    cloud.on(route, page(&["s1", "s2"], true)).await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    let ids: Vec<_> = inventory.vms.iter().map(|vm| vm.id.as_str()).collect();
+    assert_eq!(ids, ["s1", "s2", "s3", "s4", "s5"]);
+    assert_eq!(cloud.count(route).await, 5);
+}
+
+// A list whose pages go round in a circle ends with an error, not never.
+#[tokio::test]
+async fn endless_pages() {
+    let cloud = Cloud::new().await;
+    let links = json!([{"rel": "next", "href": ""}]);
+    let page = json_answer(&json!({"servers": [server("s1")], "servers_links": links}));
+    cloud.on("/nova/v2.1/servers/detail", page).await;
+    cloud.rest().await;
+    let error = cloud.pull().await.expect_err("endless");
+    assert!(matches!(error, OpenstackError::Endless { .. }), "{error}");
+}
+
+// A token that dies in mid-listing is replaced once, and the list goes on where it was; one that
+// the service never takes is an error, not a loop.
+#[tokio::test]
+async fn token_dies() {
+    let cloud = Cloud::new().await;
+    let route = "/nova/v2.1/servers/detail";
+    let links = json!([{"rel": "next", "href": ""}]);
+    let first = json_answer(&json!({"servers": [server("s1")], "servers_links": links}));
+    let second = json_answer(&json!({"servers": [server("s2")]}));
+    let after_s1 = || {
+        Mock::given(method("GET"))
+            .and(path(route))
+            .and(query_param("marker", "s1"))
+    };
+    let dead = after_s1().and(header("X-Auth-Token", "token-0"));
+    dead.respond_with(ResponseTemplate::new(401))
+        .mount(&cloud.server)
+        .await;
+    after_s1().respond_with(second).mount(&cloud.server).await;
+    cloud.on(route, first).await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled with the second token");
+    assert_eq!(inventory.vms.len(), 2);
+    assert_eq!(cloud.count(route).await, 3);
+    assert_eq!(
+        cloud.count("/v3/auth/tokens").await,
+        3,
+        "two logins and one logout"
+    );
+
+    let cloud = Cloud::new().await;
+    cloud
+        .on("/nova/v2.1/servers/detail", ResponseTemplate::new(401))
+        .await;
+    cloud.rest().await;
+    let error = cloud.pull().await.expect_err("never accepted");
+    assert_eq!(error.status(), Some(401), "{error}");
+}
+
+// A deleted flavor is said to be gone, and the server's own copy tells what it was.
+#[tokio::test]
+async fn flavor_gone() {
+    let cloud = Cloud::new().await;
+    cloud
+        .on(
+            "/nova/v2.1/flavors/detail",
+            json_answer(&json!({"flavors": []})),
+        )
+        .await;
+    let gone = ResponseTemplate::new(404).set_body_json(json!({"itemNotFound": {"code": 404}}));
+    cloud.on("/nova/v2.1/flavors/f1", gone).await;
+    let copy = json!({"original_name": "old", "vcpus": 4, "ram": 1024, "ephemeral": 10, "swap": 0});
+    let shown = json_answer(&json!({"server": {"id": "s1", "flavor": copy}}));
+    cloud.on("/nova/v2.1/servers/s1", shown).await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    let vm = only_vm(&inventory);
+    let flavor = vm.flavor.as_ref().expect("known");
+    assert!(!flavor.exists);
+    assert_eq!(
+        (flavor.id.as_deref(), flavor.name.as_deref()),
+        (Some("f1"), Some("old"))
+    );
+    assert_eq!(
+        (vm.vcpus, vm.memory_mib, flavor.ephemeral_gib),
+        (Some(4), Some(1024), Some(10))
+    );
+}
+
+// A boot image that is gone is said so (the import would fail after its export, O04); what the
+// volume copied from it still tells the guest's system.
+#[tokio::test]
+async fn image_gone() {
+    let cloud = Cloud::new().await;
+    cloud
+        .on("/glance/v2/images/i1", ResponseTemplate::new(404))
+        .await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    let vm = only_vm(&inventory);
+    assert_eq!(
+        (vm.boot_image.as_deref(), vm.boot_image_exists),
+        (Some("i1"), Some(false))
+    );
+    let family = vm.guest_os.as_ref().and_then(|os| os.family.as_deref());
+    assert_eq!(family, Some("linux"));
+}
+
+// 429 with Retry-After is waited for and 503 tried again; neither is seen in the result.
+#[tokio::test]
+async fn busy() {
+    let cloud = Cloud::new().await;
+    let wait = ResponseTemplate::new(429).insert_header("Retry-After", "1");
+    cloud.first("/nova/v2.1/servers/detail", 1, wait).await;
+    cloud
+        .first(
+            "/cinder/v3/p1/volumes/detail",
+            3,
+            ResponseTemplate::new(503),
+        )
+        .await;
+    cloud.rest().await;
+    let begin = std::time::Instant::now();
+    let inventory = cloud.pull().await.expect("pulled");
+    assert!(begin.elapsed().as_millis() >= 1000);
+    assert_eq!(only_vm(&inventory).disks.len(), 2);
+    assert_eq!(cloud.count("/cinder/v3/p1/volumes/detail").await, 4);
+}
+
+// A service that stays down is an outage, told after a bounded number of tries.
+#[tokio::test]
+async fn down() {
+    let cloud = Cloud::new().await;
+    cloud
+        .on("/nova/v2.1/servers/detail", ResponseTemplate::new(503))
+        .await;
+    cloud.rest().await;
+    let error = cloud.pull().await.expect_err("down");
+    assert!(error.is_outage(), "{error}");
+    assert_eq!(cloud.count("/nova/v2.1/servers/detail").await, 5);
+}
+
+// A wrong password is tried once, and is in no message.
+#[tokio::test]
+async fn wrong_password() {
+    let cloud = Cloud::new().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(401))
+        .mount(&cloud.server)
+        .await;
+    let error = cloud.pull().await.expect_err("denied");
+    assert!(matches!(error, OpenstackError::Denied { .. }), "{error}");
+    assert!(!error.is_outage());
+    assert!(error.hint().is_some());
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+    assert_eq!(cloud.count("/v3/auth/tokens").await, 1);
+}
+
+// A login page instead of a list is no empty project.
+#[tokio::test]
+async fn login_page() {
+    let cloud = Cloud::new().await;
+    let html = ResponseTemplate::new(200).set_body_string("<html>Sign in</html>");
+    cloud.on("/cinder/v3/p1/volumes/detail", html.clone()).await;
+    cloud.rest().await;
+    let error = cloud.pull().await.expect_err("no list");
+    assert!(
+        matches!(&error, OpenstackError::NotJson { excerpt, .. } if excerpt.contains("Sign in"))
+    );
+
+    let cloud = Cloud::new().await;
+    Mock::given(method("POST"))
+        .respond_with(html)
+        .mount(&cloud.server)
+        .await;
+    let error = cloud.pull().await.expect_err("no token");
+    assert!(
+        matches!(error, OpenstackError::NotKeystone { .. }),
+        "{error}"
+    );
+}
+
+// Ports that the policy hides are a gap, and the NICs come from the addresses, as the engine's do.
+#[tokio::test]
+async fn ports_hidden() {
+    let cloud = Cloud::new().await;
+    cloud
+        .on("/neutron/v2.0/ports", ResponseTemplate::new(403))
+        .await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    assert!(matches!(&inventory.about.gaps[..], [Gap { what, .. }] if what == "ports"));
+    let nic = &only_vm(&inventory).nics[0];
+    assert_eq!(nic.mac.as_deref(), Some("fa:16:3e:00:00:01"));
+    assert_eq!(nic.network_name.as_deref(), Some("lan"));
+}
+
+// A region that the catalog lacks is named together with those it has.
+#[tokio::test]
+async fn wrong_region() {
+    let cloud = Cloud::new().await;
+    let catalog = json!([{"type": "compute", "endpoints": [
+        {"interface": "public", "region": "Other", "url": "http://10.0.0.1/v2.1"},
+    ]}]);
+    let token = json!({"token": {"project": {"id": "p1"}, "catalog": catalog}});
+    let answer = ResponseTemplate::new(201)
+        .insert_header("X-Subject-Token", "t")
+        .set_body_json(token);
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .mount(&cloud.server)
+        .await;
+    let error = cloud.pull().await.expect_err("no such region");
+    assert!(matches!(&error, OpenstackError::NoRegion { known, .. } if known == &["Other"]));
+}
+
+/// Keeps the order in which a list's pages arrive.
+struct Reversed(Mutex<Vec<Value>>);
+
+impl Respond for Reversed {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let mut volumes = self.0.lock().expect("no test panics while it holds this");
+        volumes.reverse();
+        json_answer(&json!({"volumes": *volumes}))
+    }
+}
+
+// The order in which a service lists things leaves no trace: two pulls give equal inventories.
+#[tokio::test]
+async fn order_of_answers() {
+    let cloud = Cloud::new().await;
+    let volumes = vec![
+        volume("v1", "/dev/vda", "true"),
+        volume("v2", "/dev/vdb", "false"),
+    ];
+    cloud
+        .on(
+            "/cinder/v3/p1/volumes/detail",
+            Reversed(Mutex::new(volumes)),
+        )
+        .await;
+    cloud.rest().await;
+    let first = cloud.pull().await.expect("pulled");
+    assert_eq!(first, cloud.pull().await.expect("pulled again"));
+}

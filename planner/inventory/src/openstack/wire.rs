@@ -116,7 +116,9 @@ pub(super) struct Volume {
 impl Volume {
     /// The image that it was made from, as the engine looks for it (O04).
     pub(super) fn image_id(&self) -> Option<&str> {
-        self.volume_image_metadata.get("image_id").map(String::as_str)
+        self.volume_image_metadata
+            .get("image_id")
+            .map(String::as_str)
     }
 }
 
@@ -203,7 +205,12 @@ impl<'a> FromIterator<(&'a String, &'a String)> for Image {
     /// From a volume's copy of its image's properties.
     fn from_iter<I: IntoIterator<Item = (&'a String, &'a String)>>(pairs: I) -> Self {
         let text = |value: &String| Value::from(value.as_str());
-        Self(pairs.into_iter().map(|(key, value)| (key.clone(), text(value))).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
+        )
     }
 }
 

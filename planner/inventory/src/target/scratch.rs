@@ -1,0 +1,211 @@
+//! The engine's scratch and version, as its Deployment and claim say. Pure.
+//!
+//! The scratch is what is mounted at `/tmp` of the engine's container. By default that is an
+//! emptyDir without a limit, so on the node's own disk (S02).
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PodSpec, Volume};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use schemas::ids::ObjectName;
+use schemas::inventory::{ScratchKind, TargetScratch};
+use schemas::units::Bytes;
+
+/// Where the engine keeps its files.
+const MOUNT: &str = "/tmp";
+
+/// What is mounted as scratch; the size of a claim stands in the claim.
+pub(super) fn of_deployment(deployment: &Deployment) -> TargetScratch {
+    let other = TargetScratch {
+        kind: ScratchKind::Other,
+        claim: None,
+        capacity_bytes: None,
+    };
+    let Some(volume) = mounted_volume(deployment) else {
+        return other;
+    };
+    if let Some(claim) = &volume.persistent_volume_claim {
+        let claim = Some(ObjectName::new(&claim.claim_name));
+        TargetScratch {
+            kind: ScratchKind::Claim,
+            claim,
+            ..other
+        }
+    } else if let Some(directory) = &volume.empty_dir {
+        let capacity_bytes = directory.size_limit.as_ref().and_then(bytes);
+        TargetScratch {
+            kind: ScratchKind::EmptyDir,
+            capacity_bytes,
+            ..other
+        }
+    } else {
+        other
+    }
+}
+
+/// A claim's size: what it was given, else what it asked for.
+pub(super) fn of_claim(claim: &PersistentVolumeClaim) -> Option<Bytes> {
+    let given = claim
+        .status
+        .as_ref()
+        .and_then(|status| status.capacity.as_ref());
+    let asked = || claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref();
+    let storage = given.and_then(|sizes| sizes.get("storage"));
+    bytes(storage.or_else(|| asked()?.get("storage"))?)
+}
+
+/// The tag of the engine's image.
+pub(super) fn engine_version(deployment: &Deployment) -> Option<String> {
+    let (_, container) = engine(deployment)?;
+    let image = container.image.as_deref()?.split('@').next()?;
+    let (_, tag) = image.rsplit_once(':')?;
+    (!tag.contains('/')).then(|| tag.to_owned())
+}
+
+/// The engine's container: the one that has something mounted at its scratch, else the first.
+fn engine(deployment: &Deployment) -> Option<(&PodSpec, &Container)> {
+    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+    let mounts = |container: &&Container| scratch_mount(container).is_some();
+    let container = pod
+        .containers
+        .iter()
+        .find(mounts)
+        .or_else(|| pod.containers.first())?;
+    Some((pod, container))
+}
+
+/// The name of the volume at the container's scratch.
+fn scratch_mount(container: &Container) -> Option<&str> {
+    let mounts = container.volume_mounts.as_deref().unwrap_or_default();
+    let at_tmp = mounts
+        .iter()
+        .find(|mount| mount.mount_path.trim_end_matches('/') == MOUNT)?;
+    Some(&at_tmp.name)
+}
+
+fn mounted_volume(deployment: &Deployment) -> Option<&Volume> {
+    let (pod, container) = engine(deployment)?;
+    let name = scratch_mount(container)?;
+    pod.volumes
+        .as_deref()
+        .unwrap_or_default()
+        .iter()
+        .find(|volume| volume.name == name)
+}
+
+/// A Kubernetes quantity of bytes, rounded up: a whole or decimal number, then a binary or decimal
+/// unit or an exponent. Milli and smaller are no sizes.
+/// See `apimachinery/pkg/api/resource/quantity.go`.
+fn bytes(quantity: &Quantity) -> Option<Bytes> {
+    let text = quantity.0.as_str();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let unit = match unit {
+        "" => 1,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        "Ti" => 1 << 40,
+        "Pi" => 1 << 50,
+        "Ei" => 1 << 60,
+        "k" => 10_u128.pow(3),
+        "M" => 10_u128.pow(6),
+        "G" => 10_u128.pow(9),
+        "T" => 10_u128.pow(12),
+        "P" => 10_u128.pow(15),
+        "E" => 10_u128.pow(18),
+        exponent => 10_u128.checked_pow(exponent.strip_prefix(['e', 'E'])?.parse().ok()?)?,
+    };
+    let digits: u128 = format!("{whole}{decimals}").parse().ok()?;
+    let scale = 10_u128.checked_pow(u32::try_from(decimals.len()).ok()?)?;
+    let bytes = digits.checked_mul(unit)?.div_ceil(scale);
+    u64::try_from(bytes).ok().map(Bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::units::GIB;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn deployment(volume: &Value, image: &str) -> Deployment {
+        serde_json::from_value(json!({
+            "spec": { "selector": {}, "template": { "spec": {
+                "containers": [
+                    { "name": "sidecar", "image": "other:1" },
+                    { "name": "engine", "image": image,
+                      "volumeMounts": [{ "name": "storage", "mountPath": "/tmp" }] },
+                ],
+                "volumes": [volume],
+            }}}
+        }))
+        .expect("a Deployment")
+    }
+
+    // The three things that can be mounted at the scratch, and a container without a mount.
+    #[test]
+    fn kinds_of_scratch() {
+        let of = |volume: Value| of_deployment(&deployment(&volume, "engine:v1"));
+        let claim = of(json!({"name": "storage", "persistentVolumeClaim": {"claimName": "c"}}));
+        assert_eq!(
+            (claim.kind, claim.claim),
+            (ScratchKind::Claim, Some("c".into()))
+        );
+        let free = of(json!({"name": "storage", "emptyDir": {}}));
+        assert_eq!(
+            (free.kind, free.capacity_bytes),
+            (ScratchKind::EmptyDir, None)
+        );
+        let limited = of(json!({"name": "storage", "emptyDir": {"sizeLimit": "400Gi"}}));
+        assert_eq!(limited.capacity_bytes, Some(Bytes(400 * GIB)));
+        let host = of(json!({"name": "storage", "hostPath": {"path": "/data"}}));
+        assert_eq!(host.kind, ScratchKind::Other);
+        assert_eq!(of(json!({"name": "unrelated"})).kind, ScratchKind::Other);
+        assert_eq!(
+            of_deployment(&Deployment::default()).kind,
+            ScratchKind::Other
+        );
+    }
+
+    // A claim that was given more than it asked for has what it was given.
+    #[test]
+    fn size_of_a_claim() {
+        let mut claim = json!({"spec": {"resources": {"requests": {"storage": "200Gi"}}}});
+        let size =
+            |claim: &Value| of_claim(&serde_json::from_value(claim.clone()).expect("a claim"));
+        assert_eq!(size(&claim), Some(Bytes(200 * GIB)));
+        claim["status"] = json!({"capacity": {"storage": "210Gi"}});
+        assert_eq!(size(&claim), Some(Bytes(210 * GIB)));
+        assert_eq!(size(&json!({})), None);
+    }
+
+    // The version is the image's tag, not a registry's port and not a digest.
+    #[test]
+    fn versions() {
+        let volume = json!({"name": "storage", "emptyDir": {}});
+        let of = |image: &str| engine_version(&deployment(&volume, image));
+        assert_eq!(of("rancher/engine:v1.8.1").as_deref(), Some("v1.8.1"));
+        assert_eq!(
+            of("registry:5000/engine:v1.8.1@sha256:0a").as_deref(),
+            Some("v1.8.1")
+        );
+        assert_eq!(of("registry:5000/engine"), None);
+    }
+
+    // Every form that Kubernetes gives a size.
+    #[test]
+    fn quantities() {
+        let of = |text: &str| bytes(&Quantity(text.to_owned())).map(|bytes| bytes.0);
+        assert_eq!(of("1073741824"), Some(GIB));
+        assert_eq!(of("1.5Gi"), Some(GIB + GIB / 2));
+        assert_eq!(of("5G"), Some(5_000_000_000));
+        assert_eq!(of("5e9"), Some(5_000_000_000));
+        assert_eq!(of("0.5"), Some(1));
+        for text in ["", "Gi", "1GB", "-1Gi", "1.2.3", "99999E"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+}
