@@ -1,0 +1,253 @@
+//! Which machine is next, and whether its moment has come.
+//!
+//! The engine has one worker, so at most one import is in front: created, and not yet exported.
+//! When the next one may follow is the policy's affair ([`engine::admission`], the rule that the
+//! schedule uses too); whether it may at all is decided here: holds, dependencies, exclusions,
+//! somebody else's export, scratch. The planner chose the order; the first that may, is next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::admission::{Ahead, Due};
+use engine::{Millis, Profile};
+use jiff::Timestamp;
+use schemas::inventory::SourceKind;
+use schemas::machine::Stage;
+use schemas::site::Assumptions;
+use schemas::units::{Bytes, Seconds};
+use schemas::upstream::ImportState;
+
+use crate::action::{Action, HoldReason, Wait};
+use crate::clock::{Wake, after, between};
+use crate::ledger::{self, Entry, Ledger};
+use crate::observed::{At, Import, Observed};
+use crate::scratch;
+use crate::sources::Sources;
+use crate::spec;
+use crate::stall;
+use crate::standing::{self, Machine, Standing};
+
+/// Below this many hundredths an image's progress says too little about its rate.
+const PROGRESS_MIN: u64 = 10;
+
+/// What admission looks at.
+pub(crate) struct Gate<'a> {
+    pub observed: &'a Observed,
+    pub ledger: &'a Ledger<'a>,
+    pub holds: &'a BTreeMap<&'a At, HoldReason>,
+    pub sources: &'a Sources<'a>,
+    pub now: Timestamp,
+}
+
+/// What admission answers.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// What each candidate waits for, by its place in the list.
+    pub waits: BTreeMap<usize, Wait>,
+    /// The record to open, at most one.
+    pub action: Option<Action>,
+}
+
+impl Gate<'_> {
+    /// Goes through the candidates in their order and admits the first that may be, if its moment
+    /// has come.
+    pub fn admit(&self, machines: &[Machine<'_>], wake: &mut Wake) -> Admitted {
+        let mut answer = Admitted::default();
+        let held = scratch::held(self.ledger, self.observed.scratch_files.as_ref());
+        let mut is_open = !self.ledger.entries.values().any(is_in_front);
+        for (index, machine) in machines.iter().enumerate() {
+            if machine.standing != Standing::Candidate {
+                continue;
+            }
+            let wait = self.waits_for(machine, held);
+            if wait.is_none() && is_open {
+                // The first that may is next, also if only its moment has not come: one behind it
+                // must not slip in.
+                is_open = false;
+                match self.due(machine) {
+                    Due::Now => answer.action = Some(self.open(machine)),
+                    Due::At(at) => wake.at(timestamp(at)),
+                    Due::Later => {}
+                }
+            }
+            answer.waits.insert(index, wait.unwrap_or(Wait::Turn));
+        }
+        answer
+    }
+
+    /// The first thing that a candidate waits for, beside its turn.
+    fn waits_for(&self, machine: &Machine<'_>, held: Bytes) -> Option<Wait> {
+        if self.is_held(machine) {
+            return Some(Wait::Wave);
+        }
+        let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
+        if let Some(missing) = standing::missing(at, wave, import, self.ledger) {
+            return Some(Wait::Dependency {
+                on: missing.vm.clone(),
+            });
+        }
+        // One that was taken back is not gone yet.
+        if !self.ledger.imports_of(&import.record).is_empty() {
+            return Some(Wait::Turn);
+        }
+        if let Some(wait) = self.exclusion(machine).or_else(|| self.foreign()) {
+            return Some(wait);
+        }
+        let free = wave.spec.scratch.0.saturating_sub(held);
+        let needs = import.size.peak.0;
+        (needs > free).then_some(Wait::Scratch { needs, free })
+    }
+
+    /// Its wave is held back, or its source.
+    pub fn is_held(&self, machine: &Machine<'_>) -> bool {
+        let at = machine.wave_at;
+        self.holds.contains_key(at) || self.sources.holds.contains_key(&(at, &machine.import.from))
+    }
+
+    /// An import that would use the same files in the scratch and is still there (N03, N04): one
+    /// that the plan names, or whichever gives its machine the same name. VMware's files are named
+    /// after the import, so two of those never meet.
+    fn exclusion(&self, machine: &Machine<'_>) -> Option<Wait> {
+        let (wave, import) = (machine.wave, machine.import);
+        let is_vmware = spec::source_of(wave, import).is_some_and(|s| s.vmware.is_some());
+        let excludes: BTreeSet<_> = import.excludes.iter().collect();
+        for entry in self.ledger.entries.values().filter(|e| e.is_under_way()) {
+            let has_its_name = entry.record.spec.machine == import.machine;
+            let both_vmware = is_vmware && entry.import.is_none_or(is_from_vmware);
+            if excludes.contains(entry.vm()) || (has_its_name && !both_vmware) {
+                return Some(Wait::Exclusion {
+                    with: entry.vm().clone(),
+                });
+            }
+        }
+        let foreign = self.foreign_imports().find(|(_, other)| {
+            let name = other.status.imported_virtual_machine_name.as_deref();
+            name == Some(import.machine.as_str()) && !(is_vmware && is_from_vmware(other))
+        });
+        foreign.map(|(at, _)| Wait::ForeignImport { import: at.clone() })
+    }
+
+    /// Somebody else's import that is at the engine or next at it: ours would have its guest off
+    /// for nothing.
+    fn foreign(&self) -> Option<Wait> {
+        let at_work = |import: &Import| {
+            let state = &import.status.import_status;
+            matches!(state, ImportState::Valid | ImportState::SourceReady)
+                && !ledger::is_exported(&import.status)
+        };
+        let (at, _) = self.foreign_imports().find(|(_, import)| at_work(import))?;
+        Some(Wait::ForeignImport { import: at.clone() })
+    }
+
+    fn foreign_imports(&self) -> impl Iterator<Item = (&At, &Import)> {
+        let imports = self.observed.imports.iter();
+        imports.filter(|(at, import)| !self.ledger.owns(at, import))
+    }
+
+    /// When a candidate that may be admitted is due, by its wave's policy.
+    fn due(&self, machine: &Machine<'_>) -> Due {
+        let spec = &machine.wave.spec;
+        let now = millis(self.now);
+        let profile = Profile::vm_import();
+        let kind = source_kind(machine);
+        let shutdown = match kind {
+            SourceKind::Ova => Seconds(0),
+            SourceKind::Vmware | SourceKind::Openstack => spec.rates.shutdown.0,
+        };
+        let lead = engine::admission::lead(&profile, kind, Millis::from_seconds(shutdown.0));
+        let entries = self.ledger.entries.values();
+        entries
+            .map(|entry| self.ahead(entry, &spec.rates))
+            .map(|ahead| engine::admission::due(spec.admission, ahead, lead, now))
+            .max()
+            .unwrap_or(Due::Now)
+    }
+
+    /// How far the import of `entry` is, for the one that comes after it. One that failed is waited
+    /// for no more, nor one that is at its images for somebody to mend.
+    fn ahead(&self, entry: &Entry<'_>, rates: &Assumptions) -> Ahead {
+        match (entry.stage(), entry.own_import()) {
+            (Stage::Imaging, Some(import)) => Ahead::Imaging {
+                images_in: millis(self.images_in(entry, import, rates)),
+            },
+            (Stage::Booting, _) => Ahead::Created,
+            _ => Ahead::Over,
+        }
+    }
+
+    /// When the images of an exported import are in or will be: by their own progress once that
+    /// says something, until then by the plan's rate.
+    fn images_in(&self, entry: &Entry<'_>, import: &Import, rates: &Assumptions) -> Timestamp {
+        let exported = entry.status.times.exported.unwrap_or(self.now);
+        if stall::images_in(entry, import) {
+            return self.now.min(exported);
+        }
+        let disks = import.status.disk_import_status.len().max(1) as u64;
+        let progress = entry.images.iter().map(|(_, image)| match image.imported {
+            true => 100,
+            false => u64::try_from(image.progress).unwrap_or(0).min(100),
+        });
+        let progress = progress.sum::<u64>() / disks;
+        if progress < PROGRESS_MIN {
+            let rate = rates.image_bytes_per_second.0;
+            return after(exported, entry.record.spec.size.disks.0.at_rate(rate));
+        }
+        let elapsed = between(exported, self.now);
+        after(exported, Seconds(elapsed.0 * 100 / progress))
+    }
+
+    /// Opens the machine's record, or the next attempt in it.
+    fn open(&self, machine: &Machine<'_>) -> Action {
+        let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
+        match self.ledger.get(&machine.record_at) {
+            None => Action::OpenRecord {
+                at: machine.record_at.clone(),
+                spec: spec::machine_spec(at, wave, import, 1, self.now),
+            },
+            Some(entry) => {
+                let number = entry.record.spec.attempt.number + 1;
+                Action::OpenAttempt {
+                    at: machine.record_at.clone(),
+                    resource_version: entry.record.resource_version.clone(),
+                    spec: schemas::machine::MachineSpec {
+                        instance: entry.record.spec.instance.clone(),
+                        ..spec::machine_spec(at, wave, import, number, self.now)
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// Its import is created or about to be, and not exported: no other one is created. One that was
+/// taken back counts until it is gone; one that failed does not, whatever becomes of it, unless the
+/// worker is at its export.
+pub(crate) fn is_in_front(entry: &Entry<'_>) -> bool {
+    let import = entry.own_import();
+    match entry.stage() {
+        Stage::Admitted | Stage::ShuttingDown | Stage::Exporting => true,
+        Stage::Withdrawn => import.is_some(),
+        Stage::Failed | Stage::Held => import.is_some_and(|i| ledger::is_exporting(&i.status)),
+        Stage::Imaging | Stage::Booting | Stage::Running => false,
+    }
+}
+
+fn is_from_vmware(import: &Import) -> bool {
+    import.spec.source_cluster.kind == "VmwareSource"
+}
+
+fn source_kind(machine: &Machine<'_>) -> SourceKind {
+    match spec::source_of(machine.wave, machine.import) {
+        Some(source) if source.vmware.is_some() => SourceKind::Vmware,
+        Some(source) if source.ova.is_some() => SourceKind::Ova,
+        _ => SourceKind::Openstack,
+    }
+}
+
+/// The engine's model counts from zero; here that is the year 1970.
+fn millis(instant: Timestamp) -> Millis {
+    Millis(u64::try_from(instant.as_millisecond()).unwrap_or(0))
+}
+
+fn timestamp(millis: Millis) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(millis.0).ok()?).ok()
+}

@@ -1,0 +1,219 @@
+//! How each machine of each wave stands, by the ledger and by what is on the target.
+//!
+//! The record decides, whatever wave, plan or file its machine is in now: one that runs is never
+//! imported again.
+
+use std::collections::BTreeMap;
+
+use schemas::ids::{VmKey, VmName, WorkloadName};
+use schemas::machine::Stage;
+use schemas::units::Bytes;
+use schemas::wave::{PrerequisiteMachine, WaveImport};
+
+use crate::ledger::{Entry, Ledger};
+use crate::observed::{At, Observed, Wave};
+use crate::spec;
+
+/// One import of one wave.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine<'a> {
+    pub wave_at: &'a At,
+    pub wave: &'a Wave,
+    pub import: &'a WaveImport,
+    pub record_at: At,
+    pub standing: Standing,
+}
+
+/// How it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Done,
+    Active(Stage),
+    Failed(String),
+    Blocked {
+        by: VmKey,
+        name: VmName,
+    },
+    /// It may be admitted, as far as it alone is concerned.
+    Candidate,
+}
+
+/// All machines, by wave and order, each with its standing.
+pub(crate) fn all<'a>(ledger: &Ledger<'a>, observed: &'a Observed) -> Vec<Machine<'a>> {
+    let mut machines = Vec::new();
+    for (wave_at, wave) in &observed.waves {
+        let mut imports: Vec<_> = wave.spec.imports.iter().collect();
+        imports.sort_by(|a, b| (a.order, &a.vm).cmp(&(b.order, &b.vm)));
+        machines.extend(imports.into_iter().map(|import| {
+            let record_at = spec::record_at(wave_at, &import.record);
+            let standing = alone(wave, import, &record_at, ledger, observed);
+            Machine {
+                wave_at,
+                wave,
+                import,
+                record_at,
+                standing,
+            }
+        }));
+    }
+    block(&mut machines, ledger);
+    machines
+}
+
+/// How it stands, not counting those that it depends on.
+fn alone(
+    wave: &Wave,
+    import: &WaveImport,
+    record_at: &At,
+    ledger: &Ledger<'_>,
+    observed: &Observed,
+) -> Standing {
+    let entry = ledger.get(record_at);
+    if let Some(standing) = entry.and_then(by_record) {
+        return standing;
+    }
+    obstacle(wave, import, record_at, ledger, observed)
+        .map_or(Standing::Candidate, Standing::Failed)
+}
+
+fn by_record(entry: &Entry<'_>) -> Option<Standing> {
+    match entry.stage() {
+        Stage::Running => Some(Standing::Done),
+        Stage::Failed | Stage::Held => Some(Standing::Failed(
+            entry
+                .status
+                .message
+                .clone()
+                .unwrap_or_else(|| "failed".to_owned()),
+        )),
+        Stage::Withdrawn => None,
+        stage => Some(Standing::Active(stage)),
+    }
+}
+
+/// What makes it impossible to begin with this machine, until a person changes something.
+pub(crate) fn obstacle(
+    wave: &Wave,
+    import: &WaveImport,
+    record_at: &At,
+    ledger: &Ledger<'_>,
+    observed: &Observed,
+) -> Option<String> {
+    if let Some(other) = ledger.elsewhere(record_at) {
+        return Some(format!(
+            "plan `{}` has begun to move it or has moved it: see record `{}`",
+            other.record.spec.plan, other.at
+        ));
+    }
+    if ledger.get(record_at).is_none()
+        && let Some(at) = ledger.imports_of(&import.record).first()
+    {
+        return Some(format!(
+            "import `{at}` is of this machine, but the ledger has no record of it: was it deleted?"
+        ));
+    }
+    let place = At::new(import.namespace.clone(), import.machine.clone());
+    if let Some(machine) = observed.machines.get(&place) {
+        let (by, code) = if machine.imported {
+            ("that was imported before", "N01")
+        } else {
+            ("that is not ours", "N02")
+        };
+        return Some(format!("machine `{place}` {by} has its name ({code})"));
+    }
+    let (needs, usable) = (import.size.peak.0, wave.spec.scratch.0);
+    if needs > usable {
+        return Some(format!(
+            "it needs {needs} of scratch, more than the {usable} there are (S01)"
+        ));
+    }
+    waits_for(wave, import)
+        .find(|(_, machines)| machines.is_none())
+        .map(|(workload, _)| {
+            format!("its wave does not say which machines workload `{workload}` has: plan again")
+        })
+}
+
+/// The workloads that `import` waits for, each with its machines as the wave lists them.
+pub(crate) fn waits_for<'a>(
+    wave: &'a Wave,
+    import: &'a WaveImport,
+) -> impl Iterator<Item = (&'a WorkloadName, Option<&'a [PrerequisiteMachine]>)> {
+    let spec = &wave.spec;
+    let own = spec.workloads.iter().find(|w| w.name == import.workload);
+    let names = own.map_or(&[][..], |w| &w.depends_on);
+    names.iter().map(|name| {
+        let listed = spec.prerequisites.iter().find(|p| p.workload == *name);
+        (name, listed.map(|p| p.machines.as_slice()))
+    })
+}
+
+/// The first machine that `import` waits for and that does not run yet.
+pub(crate) fn missing<'a>(
+    at: &At,
+    wave: &'a Wave,
+    import: &'a WaveImport,
+    ledger: &Ledger<'_>,
+) -> Option<&'a PrerequisiteMachine> {
+    waits_for(wave, import)
+        .filter_map(|(_, machines)| machines)
+        .flatten()
+        .find(|machine| {
+            let entry = ledger.get(&spec::record_at(at, &machine.record));
+            entry.is_none_or(|entry| entry.stage() != Stage::Running)
+        })
+}
+
+/// Marks those that wait for one that failed, however far away. Names the one that failed, not
+/// those in between: that is where a person can do something.
+fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
+    let mut failed: BTreeMap<At, (VmKey, VmName)> = BTreeMap::new();
+    for entry in ledger.entries.values() {
+        if matches!(entry.stage(), Stage::Failed | Stage::Held) {
+            let spec = &entry.record.spec;
+            failed.insert(entry.at.clone(), (spec.vm.clone(), spec.name.clone()));
+        }
+    }
+    for machine in machines.iter() {
+        if let Standing::Failed(_) = machine.standing {
+            let import = machine.import;
+            let who = (import.vm.clone(), import.name.clone());
+            failed.insert(machine.record_at.clone(), who);
+        }
+    }
+    // Each round blocks the next generation of dependants, so there are no more than machines.
+    loop {
+        // Machines of one workload wait for the same: looked up once for each.
+        let mut known = BTreeMap::new();
+        let mut any = false;
+        for machine in machines.iter_mut() {
+            if machine.standing != Standing::Candidate {
+                continue;
+            }
+            let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
+            let culprit = known.entry((at, &import.workload)).or_insert_with(|| {
+                waits_for(wave, import)
+                    .filter_map(|(_, machines)| machines)
+                    .flatten()
+                    .find_map(|m| failed.get(&spec::record_at(at, &m.record)).cloned())
+            });
+            if let Some((by, name)) = culprit.clone() {
+                failed.insert(machine.record_at.clone(), (by.clone(), name.clone()));
+                machine.standing = Standing::Blocked { by, name };
+                any = true;
+            }
+        }
+        if !any {
+            return;
+        }
+    }
+}
+
+/// Scratch that all waves here agree on, for display: the least.
+pub(crate) fn scratch_usable(observed: &Observed) -> Bytes {
+    let waves = observed.waves.values();
+    waves
+        .map(|wave| wave.spec.scratch.0)
+        .min()
+        .unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! What is said of a wave in its status (gitops.md §3): counts, and conditions that Argo CD, Flux,
+//! Fleet and kubectl read alike. Written only when it differs, and at most every five seconds, so
+//! that `kubectl get -w` stays readable.
+
+use jiff::Timestamp;
+use schemas::conditions::{self, CommonStatus, Situation};
+use schemas::units::Seconds;
+use schemas::wave::{Counts, WaveStatus};
+
+use crate::action::{Action, HoldReason, MachineState, MachineView};
+use crate::clock::{Wake, after};
+use crate::observed::{At, Wave};
+
+/// Least time between two writes of one wave's status (gitops.md §3).
+const EVERY: Seconds = Seconds(5);
+/// Most names of failed machines in a status (its schema's limit).
+const FAILED_MAX: usize = 20;
+
+/// The write of the wave's status, if one is due. `machines` are the wave's own; `hold` is what
+/// holds it back, or else one of its sources.
+pub(crate) fn write(
+    at: &At,
+    wave: &Wave,
+    machines: &[MachineView],
+    hold: Option<&HoldReason>,
+    now: Timestamp,
+    wake: &mut Wake,
+) -> Option<Action> {
+    let before = wave.status.clone().unwrap_or_default();
+    let counts = count(machines);
+    let Said {
+        situation,
+        reason,
+        message,
+    } = say(&counts, hold);
+    let old = &before.common.conditions;
+    let status = WaveStatus {
+        common: CommonStatus {
+            observed_generation: wave.generation,
+            conditions: conditions::conditions(
+                situation,
+                reason,
+                &message,
+                wave.generation,
+                now,
+                old,
+            ),
+        },
+        counts: Some(counts),
+        updated: before.updated,
+        failed: machines
+            .iter()
+            .filter(|machine| matches!(machine.state, MachineState::Failed(_)))
+            .take(FAILED_MAX)
+            .map(|machine| machine.name.to_string())
+            .collect(),
+    };
+    if wave.status.as_ref() == Some(&status) {
+        return None;
+    }
+    if let Some(updated) = before.updated {
+        let next = after(updated, EVERY);
+        // A time to come is a clock that was set back: no reason to be silent.
+        if (updated..next).contains(&now) {
+            wake.at(next);
+            return None;
+        }
+    }
+    Some(Action::WaveStatus {
+        at: at.clone(),
+        status: WaveStatus {
+            updated: Some(now),
+            ..status
+        },
+    })
+}
+
+fn count(machines: &[MachineView]) -> Counts {
+    let mut counts = Counts::default();
+    for machine in machines {
+        counts.total += 1;
+        match machine.state {
+            MachineState::Waiting(_) => counts.waiting += 1,
+            MachineState::Active(_) => counts.active += 1,
+            MachineState::Done => counts.done += 1,
+            MachineState::Failed(_) => counts.failed += 1,
+            MachineState::Blocked { .. } => counts.blocked += 1,
+        }
+    }
+    counts
+}
+
+struct Said {
+    situation: Situation,
+    reason: &'static str,
+    message: String,
+}
+
+fn say(counts: &Counts, hold: Option<&HoldReason>) -> Said {
+    let mut message = format!("{}/{} running", counts.done, counts.total);
+    for (number, word) in [
+        (counts.active, "under way"),
+        (counts.failed, "failed"),
+        (counts.blocked, "blocked"),
+    ] {
+        if number > 0 {
+            message = format!("{message}, {number} {word}");
+        }
+    }
+    let (situation, reason) = match (hold, counts) {
+        (_, counts) if counts.done == counts.total => (Situation::Succeeded, "Succeeded"),
+        (_, counts) if counts.active + counts.waiting == 0 => (Situation::Failed, "ImportsFailed"),
+        (Some(reason), counts) if counts.waiting > 0 => {
+            let (situation, word, why) = held(reason);
+            message = format!("{message}; {why}");
+            // What is running runs on, whatever holds the others back.
+            match counts.active {
+                0 => (situation, word),
+                _ => (Situation::Progressing, "Progressing"),
+            }
+        }
+        (_, counts) if counts.active + counts.done + counts.failed == 0 => {
+            (Situation::Progressing, "Pending")
+        }
+        _ => (Situation::Progressing, "Progressing"),
+    };
+    Said {
+        situation,
+        reason,
+        message,
+    }
+}
+
+/// What a hold is called. Argo CD's script reads `Suspended`, `AwaitingApproval` and
+/// `OutsideWindow` as suspended (gitops.md §4).
+fn held(reason: &HoldReason) -> (Situation, &'static str, String) {
+    match reason {
+        HoldReason::AwaitingApproval { digest } => (
+            Situation::Waiting,
+            "AwaitingApproval",
+            format!("awaits approval of {digest}"),
+        ),
+        HoldReason::ApprovalExpired { at } => (
+            Situation::Waiting,
+            "AwaitingApproval",
+            format!("its approval has expired at {at}"),
+        ),
+        HoldReason::OutsideWindow { opens: Some(at) } => (
+            Situation::Waiting,
+            "OutsideWindow",
+            format!("its window opens at {at}"),
+        ),
+        HoldReason::OutsideWindow { opens: None } => (
+            Situation::Failed,
+            "WindowOver",
+            "its window is over: plan again".to_owned(),
+        ),
+        HoldReason::Suspended => (Situation::Waiting, "Suspended", "suspended".to_owned()),
+        HoldReason::Stopped => (
+            Situation::Waiting,
+            "Suspended",
+            "stopped by a `windrow-stop`: `windrow start` goes on".to_owned(),
+        ),
+        HoldReason::DigestMismatch { computed } => (
+            Situation::Failed,
+            "DigestMismatch",
+            format!("its content has digest {computed}: it was edited by hand, plan again"),
+        ),
+        HoldReason::OtherCluster { expected } => (
+            Situation::Waiting,
+            "OtherCluster",
+            format!("it is for the cluster with uid {expected}"),
+        ),
+        HoldReason::SourceNotReady {
+            source, message, ..
+        } => {
+            let why = message
+                .as_deref()
+                .map(|m| format!(": {m}"))
+                .unwrap_or_default();
+            let why = format!("source `{source}` is not ready{why}");
+            (Situation::Retrying, "Retrying", why)
+        }
+        HoldReason::SourceDiffers { source } => (
+            Situation::Failed,
+            "SourceDiffers",
+            format!("source `{source}` is there and is another one: it is never written to"),
+        ),
+    }
+}
