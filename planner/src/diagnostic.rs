@@ -192,6 +192,14 @@ pub enum Problem {
         /// Their ids.
         ids: Vec<VmId>,
     },
+    /// A VM named as on the command line, and several are meant.
+    #[error("`{text}` may be any of {}", list(vms))]
+    AmbiguousVm {
+        /// As written.
+        text: String,
+        /// What it may mean, `SOURCE/ID` each.
+        vms: Vec<String>,
+    },
     /// `machines` or `waivers` speaks of a VM that no workload selects.
     #[error("no workload selects `{0}`")]
     NotSelected(VmKey),
@@ -318,6 +326,7 @@ impl Problem {
             Self::EmptyWorkload { .. } => "empty-workload",
             Self::Cycle { .. } => "cycle",
             Self::Ambiguous { .. } => "ambiguous",
+            Self::AmbiguousVm { .. } => "ambiguous",
             Self::NotSelected(_) => "not-selected",
             Self::MachineTwice(_) => "machine-twice",
             Self::NotWaivable { .. } => "not-waivable",
@@ -353,6 +362,7 @@ impl Problem {
             Self::Ambiguous { ids, .. } => {
                 format!("write `id:` instead of `name:`, one of {}", list(ids))
             }
+            Self::AmbiguousVm { .. } => "write one of them in its place".to_owned(),
             Self::NotSelected(_) => "add it to a workload's `select` first".to_owned(),
             Self::IdleWaiver { .. } => "remove it, or mend its code or VMs".to_owned(),
             Self::NoStart => "set `start`, as in `start: \"2026-11-28T00:00:00+01:00\"`".to_owned(),
@@ -429,22 +439,7 @@ impl Diagnostics {
 
 /// The name most similar to `name`, if it is similar enough to have been meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    /// Below this Jaro-Winkler similarity suggestions are guesses: `web` and `app` have 0, `erp-db`
-    /// and `erp-app` 0.85, a swapped or missing letter in a short name 0.92.
-    const SIMILARITY_MIN: f64 = 0.8;
-    let wanted = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::jaro_winkler(&wanted, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
-        // Of equally similar ones the first by name, whatever their order.
-        .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))
-        .map(|(_, candidate)| candidate.to_owned())
+    schemas::suggest::nearest(name, known).map(str::to_owned)
 }
 
 fn among(within: Option<&str>) -> String {

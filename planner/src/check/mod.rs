@@ -1,1 +1,369 @@
-//! To be written.
+//! Resolved plan × inventory → findings, and the plan without what is blocked.
+//!
+//! Every hazard of the engine that can be seen before anything is switched off is found here. A
+//! check is a small pure function with an entry in [`table`]: what it reads, the engine's fact
+//! behind it, and what a person can do. Nothing here changes where a VM goes; a blocker that is
+//! not waived takes its VM out of the plan, and with it all that depend on it.
+
+mod disks;
+mod finder;
+mod machines;
+mod names;
+mod networks;
+mod scratch;
+pub mod table;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::finding::{Finding, Severity, Subject};
+use schemas::ids::{Namespace, ObjectName, TargetName, VmKey, WorkloadName};
+use schemas::inventory::{Inventory, SourceInventory, TargetInventory, Vm};
+
+use crate::diagnostic::{Diagnostic, File, Level, Place, Problem};
+use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedVm};
+use table::Check;
+
+/// A plan whose VMs may all be moved, and what was found on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The plan, without the VMs that are blocked or depend on one that is.
+    pub plan: ResolvedPlan,
+    /// All findings, the worst first, then by code and subject.
+    pub findings: Vec<Finding>,
+    /// For each VM those that must not be under way at the same time: the engine would write the
+    /// same files (N03). Sorted and symmetric; a VM without any is not here.
+    pub excludes: BTreeMap<VmKey, Vec<VmKey>>,
+    /// For each VM the codes that were waived, sorted.
+    pub waived: BTreeMap<VmKey, Vec<String>>,
+}
+
+/// What checks look at.
+pub struct Estate<'a> {
+    /// The plan, with all VMs that its selectors met and that are still to be moved.
+    pub plan: &'a ResolvedPlan,
+    inventory: &'a Inventory,
+    index: Index<'a>,
+    /// Machines that are there already, and whether the engine made them.
+    machines: BTreeMap<(&'a TargetName, &'a Namespace, &'a ObjectName), bool>,
+}
+
+impl<'a> Estate<'a> {
+    fn new(plan: &'a ResolvedPlan, inventory: &'a Inventory) -> Self {
+        let mut machines = BTreeMap::new();
+        for (target, snapshot) in &inventory.targets {
+            for vm in &snapshot.vms {
+                machines.insert((target, &vm.namespace, &vm.name), vm.imported);
+            }
+        }
+        Self {
+            plan,
+            inventory,
+            index: Index::of(inventory),
+            machines,
+        }
+    }
+
+    /// Whether the target has a machine where this one is to be; and if so, whether the engine
+    /// made it.
+    pub fn machine_there(&self, vm: &ResolvedVm) -> Option<bool> {
+        self.machines
+            .get(&(&vm.target, &vm.namespace, &vm.machine))
+            .copied()
+    }
+
+    /// The VMs to move, each with what its source says of it.
+    pub fn vms(&self) -> impl Iterator<Item = (&'a ResolvedVm, &'a Vm)> {
+        self.plan
+            .vms
+            .iter()
+            .filter_map(|resolved| Some((resolved, self.index.vm(&resolved.key)?)))
+    }
+
+    /// All VMs of all sources that VMs to move come from.
+    pub fn index(&self) -> &Index<'a> {
+        &self.index
+    }
+
+    /// The source that a VM comes from.
+    pub fn source(&self, vm: &ResolvedVm) -> Option<&'a SourceInventory> {
+        self.inventory.sources.get(&vm.key.source)
+    }
+
+    /// The snapshot of the target that a VM goes to.
+    pub fn target(&self, vm: &ResolvedVm) -> Option<&'a TargetInventory> {
+        self.inventory.targets.get(&vm.target)
+    }
+
+    /// The targets of the plan, each with its snapshot if there is one.
+    pub fn targets(
+        &self,
+    ) -> impl Iterator<
+        Item = (
+            &'a crate::resolve::ResolvedTarget,
+            Option<&'a TargetInventory>,
+        ),
+    > {
+        let inventory = self.inventory;
+        self.plan
+            .targets
+            .values()
+            .map(move |target| (target, inventory.targets.get(&target.name)))
+    }
+}
+
+/// What a check met.
+pub struct Hit {
+    subject: Subject,
+    path: Option<String>,
+    evidence: String,
+    severity: Option<Severity>,
+    remedy: Option<String>,
+}
+
+impl Hit {
+    /// On a VM, seen as `evidence`.
+    pub fn vm(vm: &ResolvedVm, evidence: impl Into<String>) -> Self {
+        Self::on(
+            Subject::Vm {
+                key: vm.key.clone(),
+                name: vm.name.clone(),
+            },
+            evidence,
+        )
+        .at(vm.path.clone())
+    }
+
+    /// On anything, seen as `evidence`.
+    pub fn on(subject: Subject, evidence: impl Into<String>) -> Self {
+        let evidence = evidence.into();
+        Self {
+            subject,
+            path: None,
+            evidence,
+            severity: None,
+            remedy: None,
+        }
+    }
+
+    /// In this field of the plan or site.
+    #[must_use]
+    pub fn at(self, path: impl Into<String>) -> Self {
+        Self {
+            path: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Not as bad as the check's other hits, or worse.
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Self {
+        Self {
+            severity: Some(severity),
+            ..self
+        }
+    }
+
+    /// To be mended in another way than the check's other hits.
+    #[must_use]
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
+        }
+    }
+
+    fn finding(self, check: &Check) -> Finding {
+        Finding {
+            code: check.code.to_owned(),
+            severity: self.severity.unwrap_or(check.severity),
+            subject: self.subject,
+            path: self.path,
+            evidence: self.evidence,
+            remedy: self.remedy.unwrap_or_else(|| check.remedy.to_owned()),
+            waived_by: None,
+        }
+    }
+}
+
+/// Checks all VMs of a resolved plan, and takes out what is blocked.
+pub fn check(plan: ResolvedPlan, inventory: &Inventory) -> Checked {
+    let estate = Estate::new(&plan, inventory);
+    let mut findings: Vec<Finding> = table::CHECKS
+        .iter()
+        .flat_map(|check| {
+            (check.run)(&estate)
+                .into_iter()
+                .map(move |hit| hit.finding(check))
+        })
+        .collect();
+    let excludes = names::exclusive(&estate);
+
+    let mut plan = plan;
+    let waived = waive(&mut plan, &mut findings);
+    sort(&mut findings);
+    exclude(&mut plan, &findings);
+    let mut checked = Checked {
+        plan,
+        findings,
+        excludes,
+        waived,
+    };
+    checked.forget_excluded();
+    checked
+}
+
+impl Checked {
+    /// Keeps mutual exclusions and waivers of VMs that are to be moved.
+    fn forget_excluded(&mut self) {
+        let moving: BTreeSet<&VmKey> = self.plan.vms.iter().map(|vm| &vm.key).collect();
+        self.waived.retain(|key, _| moving.contains(key));
+        self.excludes.retain(|key, others| {
+            others.retain(|other| moving.contains(other));
+            moving.contains(key) && !others.is_empty()
+        });
+    }
+
+    /// Whether a finding blocks anything.
+    pub fn is_blocked(&self) -> bool {
+        self.findings.iter().any(Finding::blocks)
+    }
+}
+
+/// The worst first, then by code and subject.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        (a.severity, &a.code, &a.subject, &a.evidence).cmp(&(
+            b.severity,
+            &b.code,
+            &b.subject,
+            &b.evidence,
+        ))
+    });
+}
+
+/// Accepts findings that the plan waives, and notes waivers that accept nothing. Gives the waived
+/// codes by VM.
+fn waive(plan: &mut ResolvedPlan, findings: &mut [Finding]) -> BTreeMap<VmKey, Vec<String>> {
+    let mut by_vm: BTreeMap<(String, VmKey), Vec<usize>> = BTreeMap::new();
+    for (i, finding) in findings.iter().enumerate() {
+        if let Subject::Vm { key, .. } = &finding.subject {
+            by_vm
+                .entry((finding.code.clone(), key.clone()))
+                .or_default()
+                .push(i);
+        }
+    }
+    let mut waived: BTreeMap<VmKey, BTreeSet<String>> = BTreeMap::new();
+    for waiver in &plan.waivers {
+        let mut idle = Vec::new();
+        for key in &waiver.vms {
+            match by_vm.get(&(waiver.code.clone(), key.clone())) {
+                Some(hits) => {
+                    for i in hits {
+                        findings[*i].waived_by = Some(waiver.reason.clone());
+                    }
+                    waived
+                        .entry(key.clone())
+                        .or_default()
+                        .insert(waiver.code.clone());
+                }
+                // What has been moved has no findings any more; its waiver is no mistake.
+                None if plan.vm(key).is_none() => {}
+                None => idle.push(key.to_string()),
+            }
+        }
+        if !idle.is_empty() {
+            plan.warnings.push(Diagnostic {
+                level: Level::Warning,
+                place: Place {
+                    file: File::Plan,
+                    path: format!("waivers[{}]", waiver.position),
+                },
+                problem: Problem::IdleWaiver {
+                    code: waiver.code.clone(),
+                    vms: idle,
+                },
+            });
+        }
+    }
+    waived
+        .into_iter()
+        .map(|(key, codes)| (key, codes.into_iter().collect()))
+        .collect()
+}
+
+/// Takes blocked VMs out of the plan, and then, workload by workload, all that wait for one.
+fn exclude(plan: &mut ResolvedPlan, findings: &[Finding]) {
+    let mut blocked: BTreeMap<VmKey, BTreeSet<String>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.blocks()) {
+        if let Subject::Vm { key, .. } = &finding.subject {
+            blocked
+                .entry(key.clone())
+                .or_default()
+                .insert(finding.code.clone());
+        }
+    }
+    let mut reasons: BTreeMap<VmKey, ExclusionReason> = blocked
+        .into_iter()
+        .map(|(key, codes)| (key, ExclusionReason::Blocked(codes.into_iter().collect())))
+        .collect();
+    fell(plan, &mut reasons);
+    take_out(plan, reasons);
+}
+
+/// Adds to `reasons` the VMs that wait for one of them: a workload of which one VM stays behind
+/// will never be complete, and its dependants wait for all of it.
+pub fn fell(plan: &ResolvedPlan, reasons: &mut BTreeMap<VmKey, ExclusionReason>) {
+    let mut members: BTreeMap<&WorkloadName, Vec<&VmKey>> = BTreeMap::new();
+    for vm in &plan.vms {
+        members.entry(&vm.workload).or_default().push(&vm.key);
+    }
+    // What stays behind in each workload, or in one that it waits for.
+    let mut missing: BTreeMap<&WorkloadName, BTreeSet<VmKey>> = BTreeMap::new();
+    let mut by_level: Vec<_> = plan.workloads.iter().collect();
+    by_level.sort_by_key(|workload| workload.level);
+    for workload in by_level {
+        let before: BTreeSet<VmKey> = workload
+            .depends_on
+            .iter()
+            .filter_map(|name| missing.get(name))
+            .flatten()
+            .cloned()
+            .collect();
+        let own = members.get(&workload.name).map_or(&[][..], Vec::as_slice);
+        let mut gone: BTreeSet<VmKey> = own
+            .iter()
+            .filter(|key| reasons.contains_key(**key))
+            .map(|key| (*key).clone())
+            .collect();
+        if !before.is_empty() {
+            for key in own {
+                reasons
+                    .entry((*key).clone())
+                    .or_insert_with(|| ExclusionReason::Behind(before.iter().cloned().collect()));
+            }
+            gone.extend(before);
+        }
+        missing.insert(&workload.name, gone);
+    }
+}
+
+/// Moves VMs with a reason from the plan's VMs to its exclusions.
+pub fn take_out(plan: &mut ResolvedPlan, mut reasons: BTreeMap<VmKey, ExclusionReason>) {
+    let vms = std::mem::take(&mut plan.vms);
+    for vm in vms {
+        match reasons.remove(&vm.key) {
+            None => plan.vms.push(vm),
+            Some(reason) => plan.exclusions.push(Exclusion {
+                key: vm.key,
+                name: vm.name,
+                workload: vm.workload,
+                reason,
+            }),
+        }
+    }
+    plan.exclusions.sort_by(|a, b| a.key.cmp(&b.key));
+}

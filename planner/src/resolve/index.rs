@@ -24,28 +24,14 @@ pub struct SourceIndex<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Of `inventory`. An id that it lists twice (vSphere's clones may share one) is an error:
-    /// nothing could tell the two apart.
-    pub(super) fn new(inventory: &'a Inventory, out: &mut Diagnostics) -> Self {
-        let mut sources = BTreeMap::new();
-        for (name, source) in &inventory.sources {
-            let index = SourceIndex::new(source);
-            for (id, count) in doubles(source) {
-                out.error(
-                    Place {
-                        file: File::Plan,
-                        path: String::new(),
-                    },
-                    Problem::IdTwice {
-                        source_name: name.clone(),
-                        id: id.clone(),
-                        count,
-                    },
-                );
-            }
-            sources.insert(name, index);
+    /// Of `inventory`.
+    pub fn of(inventory: &'a Inventory) -> Self {
+        let sources = inventory.sources.iter();
+        Self {
+            sources: sources
+                .map(|(name, source)| (name, SourceIndex::new(source)))
+                .collect(),
         }
-        Self { sources }
     }
 
     /// The VMs of that source, if there is a snapshot of it.
@@ -104,10 +90,26 @@ impl<'a> SourceIndex<'a> {
     }
 }
 
-fn doubles(source: &SourceInventory) -> impl Iterator<Item = (&VmId, usize)> {
-    let mut counts: BTreeMap<&VmId, usize> = BTreeMap::new();
-    for vm in &source.vms {
-        *counts.entry(&vm.id).or_default() += 1;
+/// An id that a source lists twice (vSphere's clones may share one) is an error: nothing could tell
+/// the two apart.
+pub(super) fn check(inventory: &Inventory, out: &mut Diagnostics) {
+    for (name, source) in &inventory.sources {
+        let mut counts: BTreeMap<&VmId, usize> = BTreeMap::new();
+        for vm in &source.vms {
+            *counts.entry(&vm.id).or_default() += 1;
+        }
+        for (id, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
+            out.error(
+                Place {
+                    file: File::Plan,
+                    path: String::new(),
+                },
+                Problem::IdTwice {
+                    source_name: name.clone(),
+                    id: id.clone(),
+                    count,
+                },
+            );
+        }
     }
-    counts.into_iter().filter(|(_, count)| *count > 1)
 }

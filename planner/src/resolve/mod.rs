@@ -12,6 +12,7 @@ mod select;
 mod site;
 #[cfg(test)]
 mod tests;
+mod waivers;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,8 @@ pub struct ResolvedPlan {
     pub policy: Policy,
     /// Rates and durations to plan with.
     pub assumptions: Assumptions,
+    /// The target that the plan names; others are named by workloads and machines.
+    pub default_target: TargetName,
     /// The targets that VMs go to, by name.
     pub targets: BTreeMap<TargetName, ResolvedTarget>,
     /// Change windows, in the site's order; empty: anything may start at any time.
@@ -58,6 +61,11 @@ pub struct ResolvedPlan {
     pub vms: Vec<ResolvedVm>,
     /// VMs that a selector met and that the plan does not move, sorted by key.
     pub exclusions: Vec<Exclusion>,
+    /// Findings that are accepted, in the plan's order.
+    pub waivers: Vec<ResolvedWaiver>,
+    /// What stands before a path of the site in findings: `inlineSite.`, or nothing where the site
+    /// is a file of its own.
+    pub site_prefix: &'static str,
     /// Warnings about the files. There are no errors where there is a resolved plan.
     pub warnings: Vec<Diagnostic>,
 }
@@ -151,6 +159,19 @@ pub struct ResolvedWave {
     pub position: usize,
 }
 
+/// A waiver whose VMs are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedWaiver {
+    /// The finding's code.
+    pub code: String,
+    /// The VMs.
+    pub vms: Vec<VmKey>,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Its position in the plan's `waivers`, for paths.
+    pub position: usize,
+}
+
 /// One VM, and exactly what is to become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedVm {
@@ -164,6 +185,8 @@ pub struct ResolvedVm {
     pub workload: WorkloadName,
     /// The selector that met it, as in `workloads[1].select[0]`.
     pub path: String,
+    /// The position of its entry in the plan's `machines`, if it has one.
+    pub entry: Option<usize>,
     /// The target it goes to.
     pub target: TargetName,
     /// Its namespace there.
@@ -294,11 +317,13 @@ pub fn resolve(
     let inline = spec.inline_site.is_some();
 
     let site = site::look_up(site, inline, inventory, out);
-    let index = Index::new(inventory, out);
+    let index = Index::of(inventory);
+    index::check(inventory, out);
     let windows = windows::resolve(&site, spec.start, out);
     let (workloads, waves) = dependencies::resolve(spec, &site, &windows, out);
     let claims = select::claim(spec, &site, &index, out);
     let (vms, exclusions) = machines::resolve(spec, &site, &index, &claims, inventory, out);
+    let waivers = waivers::resolve(spec, &index, &claims, out);
     let used: BTreeSet<&TargetName> = vms.iter().map(|vm| &vm.target).collect();
     let targets = site::resolve_targets(&site, &used, out);
     if diagnostics.has_errors() {
@@ -315,12 +340,15 @@ pub fn resolve(
         start: spec.start,
         policy: site.spec.policy.clone(),
         assumptions: site.spec.assumptions.clone(),
+        default_target: spec.target.name.clone(),
         targets,
         windows,
         workloads,
         waves,
         vms,
         exclusions,
+        waivers,
+        site_prefix: if inline { "inlineSite." } else { "" },
         warnings: diagnostics.into_vec(),
     })
 }

@@ -1,0 +1,70 @@
+//! The state that a VM is in, at its source and in the ledger.
+
+use schemas::finding::Severity;
+use schemas::machine::Stage;
+
+use super::Hit;
+use super::table::Check;
+
+/// VMs that cannot be exported as they are.
+pub const V05: Check = Check {
+    code: "V05",
+    severity: Severity::Blocker,
+    title: "is a template, or its host does not answer for it",
+    reads: "whether it is a template; vSphere's connection state",
+    why: "Such a VM cannot be switched off or exported; the import fails or waits for ever \
+          (VW:202).",
+    remedy: "turn the template into a VM, or mend the connection of its host, and pull again",
+    never_waived: None,
+    run: |estate| {
+        let mut hits = Vec::new();
+        for (resolved, vm) in estate.vms() {
+            if vm.template {
+                hits.push(Hit::vm(resolved, "it is a template"));
+            }
+            let observed = estate
+                .source(resolved)
+                .and_then(|source| source.observed.get(vm.id.as_str()));
+            if let Some(state) = observed.and_then(|seen| seen.connection_state.as_ref()) {
+                hits.push(Hit::vm(
+                    resolved,
+                    format!("its connection state is `{state}`"),
+                ));
+            }
+        }
+        hits
+    },
+};
+
+/// An earlier attempt went wrong.
+pub const WR002: Check = Check {
+    code: "WR002",
+    severity: Severity::Warning,
+    title: "failed before, or is held for a person",
+    reads: "the ledger in the target's snapshot",
+    why: "A machine that failed is not tried again by itself: a retry is a second full export with \
+          the guest off. It stays in its wave, and its dependants wait.",
+    remedy: "see its record (`kubectl get machinemigrations`), mend the cause, then let it be tried \
+             again",
+    never_waived: None,
+    run: |estate| {
+        let mut hits = Vec::new();
+        for vm in &estate.plan.vms {
+            let Some(moved) = &vm.ledger else { continue };
+            let what = match moved.stage {
+                Stage::Failed => "failed",
+                Stage::Held => "is held",
+                _ => continue,
+            };
+            let wave = moved.wave.as_ref().map(|wave| format!(" in wave `{wave}`"));
+            let evidence = format!(
+                "record `{}` on {} {what}{}",
+                vm.record,
+                moved.target,
+                wave.unwrap_or_default()
+            );
+            hits.push(Hit::vm(vm, evidence));
+        }
+        hits
+    },
+};

@@ -1,0 +1,69 @@
+//! The engine's scratch: whether each import fits by itself, and what it is made of.
+
+use schemas::finding::{Severity, Subject};
+use schemas::inventory::ScratchKind;
+
+use super::Hit;
+use super::table::Check;
+
+/// One VM alone is larger than the scratch.
+pub const S01: Check = Check {
+    code: "S01",
+    severity: Severity::Blocker,
+    title: "needs more scratch than there is",
+    reads: "the import's peak by the sizes of its disks, and the target's scratch less its reserve",
+    why: "All disks pass through the engine's scratch. When it is full the export fails, after the \
+          shutdown, and the raw files of all other imports keep their space (measured).",
+    remedy: "enlarge the scratch volume and `scratch.capacity`; if the inventory's sizes mislead, \
+             give the room it needs as `scratch` under `machines`",
+    never_waived: Some("no schedule could place it"),
+    run: |estate| {
+        let mut hits = Vec::new();
+        for vm in &estate.plan.vms {
+            let Some(target) = estate.plan.targets.get(&vm.target) else {
+                continue;
+            };
+            if vm.footprint.peak > target.usable {
+                let evidence = format!(
+                    "needs {} ({}), {} of {} are usable on {}",
+                    vm.footprint.peak,
+                    vm.footprint.basis,
+                    target.usable,
+                    target.capacity,
+                    target.name
+                );
+                hits.push(Hit::vm(vm, evidence));
+            }
+        }
+        hits
+    },
+};
+
+/// The scratch is on the node's own disk.
+pub const S02: Check = Check {
+    code: "S02",
+    severity: Severity::Warning,
+    title: "has its scratch on a node's own disk",
+    reads: "the volume of the add-on's Deployment, in the target's snapshot",
+    why: "By default the scratch is an emptyDir in the node's /var/lib/kubelet: a full one puts the \
+          node under disk pressure, and the engine and its neighbours are evicted in mid-batch. \
+          After a restart all raw files are gone.",
+    remedy: "give the add-on a claim: `pvcClaim.enabled: true` with a size, before the first wave",
+    never_waived: None,
+    run: |estate| {
+        let mut hits = Vec::new();
+        for (target, snapshot) in estate.targets() {
+            let scratch = snapshot.and_then(|snapshot| snapshot.about.scratch.as_ref());
+            let Some(scratch) = scratch.filter(|s| s.kind == ScratchKind::EmptyDir) else {
+                continue;
+            };
+            let limit = scratch.capacity_bytes.map_or_else(
+                || "without limit".to_owned(),
+                |bytes| format!("limited to {bytes}"),
+            );
+            let evidence = format!("an emptyDir {limit}; {} are planned with", target.capacity);
+            hits.push(Hit::on(Subject::Target(target.name.clone()), evidence));
+        }
+        hits
+    },
+};

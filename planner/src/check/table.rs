@@ -1,0 +1,107 @@
+//! All checks, with what people read about them: findings, `docs/findings/CODE.md`, `explain`.
+//!
+//! Codes are the ids of the hazard catalogue (`docs/hazards.md`), plus Windrow's own (`WR001` …).
+//! The engine's facts cite its source as that catalogue does (`VM:703` is line 703 of
+//! `pkg/controllers/migration/virtualmachine.go`), or say that they were measured.
+
+use std::fmt::Write as _;
+
+use schemas::finding::Severity;
+
+use super::{Estate, Hit, disks, machines, names, networks, scratch, targets};
+
+/// One check.
+pub struct Check {
+    /// Stable: hazard's id, or one of Windrow's own.
+    pub code: &'static str,
+    /// How bad it is, unless a hit says otherwise.
+    pub severity: Severity,
+    /// What is wrong, as a phrase about a VM, source or target.
+    pub title: &'static str,
+    /// What is looked at.
+    pub reads: &'static str,
+    /// What the engine does, and how we know.
+    pub why: &'static str,
+    /// What a person can do.
+    pub remedy: &'static str,
+    /// Why no waiver is taken, where none is.
+    pub never_waived: Option<&'static str>,
+    /// Looks for it.
+    pub run: fn(&Estate<'_>) -> Vec<Hit>,
+}
+
+/// All checks, by code.
+pub const CHECKS: &[&Check] = &[
+    &names::N01,
+    &names::N02,
+    &names::N03,
+    &disks::O03,
+    &names::P07,
+    &networks::P09,
+    &scratch::S01,
+    &scratch::S02,
+    &targets::S06,
+    &machines::V05,
+    &disks::V07,
+    &names::V10,
+    &networks::W01,
+    &networks::W02,
+    &networks::W06,
+    &targets::WR001,
+    &machines::WR002,
+    &targets::WR003,
+    &WR004,
+    &disks::WR005,
+];
+
+/// Found by the schedule, so it looks for nothing by itself.
+const WR004: Check = Check {
+    code: "WR004",
+    severity: Severity::Blocker,
+    title: "fits no occurrence of its window",
+    reads: "predicted durations, the window's occurrences from the plan's start on, the scratch",
+    why: "No import starts outside of its wave's window, and this engine cannot abort a running \
+          export (Q09): what cannot end inside must not begin.",
+    remedy: "lengthen the window, give it more occurrences, or move the VM to a wave with another \
+             window",
+    never_waived: Some("there is no time at which it could run"),
+    run: |_| Vec::new(),
+};
+
+/// The check of that code.
+pub fn check(code: &str) -> Option<&'static Check> {
+    CHECKS.iter().copied().find(|check| check.code == code)
+}
+
+/// The page about a code, in Markdown.
+pub fn page(code: &str) -> Option<String> {
+    let check = check(code)?;
+    let severity = match check.severity {
+        Severity::Blocker => {
+            "blocker: the VM stays out of the plan, and with it all that depend on it"
+        }
+        Severity::Warning => "warning: it is imported, and something will not be as it was",
+        Severity::Info => "info: worth knowing",
+    };
+    let waiver = match check.never_waived {
+        Some(why) => format!("Cannot be waived: {why}.\n"),
+        None => format!(
+            "Accepted by a waiver in the plan:\n\n```yaml\nwaivers:\n- {{ code: {code}, vms: [NAME], reason: \"why it is accepted\" }}\n```\n"
+        ),
+    };
+    let mut page = String::new();
+    writeln!(page, "# {code}: {}\n", check.title).ok()?;
+    writeln!(page, "{}.\n", sentence(severity)).ok()?;
+    writeln!(page, "**Why.** {}\n", check.why).ok()?;
+    writeln!(page, "**What is read.** {}.\n", sentence(check.reads)).ok()?;
+    writeln!(page, "**What to do.** {}.\n", sentence(check.remedy)).ok()?;
+    page.push_str(&waiver);
+    Some(page)
+}
+
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}

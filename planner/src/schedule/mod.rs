@@ -1,0 +1,289 @@
+//! When each import starts.
+//!
+//! Takes a [`Problem`] and gives a [`Schedule`]: a slot for every import that can be placed, with
+//! its predicted times and with what kept it from starting earlier, and a reason for every one that
+//! cannot. An order of imports is decoded on the engine's own simulation, with the executor's rules
+//! of admission, so that what is planned is what is done. Several priority rules are tried, and the
+//! best schedule is taken: nothing left out, windows kept, least downtime, least makespan.
+//!
+//! The parts: `problem` (what goes in), `order` (priority rules), `decode` (order → slots),
+//! `bound` (what no schedule can beat), `naive` (all imports at once, for comparison), `forecast`
+//! (to files), `checker` (judges a schedule without knowing how it was made).
+
+mod bound;
+mod checker;
+mod decode;
+mod forecast;
+mod naive;
+mod order;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use engine::Millis;
+use schemas::forecast::ScratchStep;
+use schemas::ids::{TargetName, VmKey, VmName};
+use schemas::units::{Bytes, Seconds};
+
+use crate::graph::{Cycle, Dag};
+
+pub use bound::LowerBound;
+pub use checker::{Violation, check_schedule};
+pub use forecast::{import_forecast, scratch_forecast, wave_forecast};
+pub use naive::{AllAtOnce, all_at_once};
+pub use order::Rule;
+pub use problem::{Job, Problem, Target, Window, Workload};
+
+/// When each import starts, and why not earlier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Imports that have a place, by creation, then by VM.
+    pub slots: Vec<Slot>,
+    /// Imports that have none, by VM.
+    pub unplaced: Vec<Unplaced>,
+    /// Scratch of each target, in the problem's order.
+    pub scratch: Vec<ScratchUse>,
+    /// What no schedule can beat.
+    pub bound: LowerBound,
+    /// The priority rule that it was made with.
+    pub rule: Rule,
+}
+
+/// The place of one import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The VM.
+    pub vm: VmKey,
+    /// Its name, for people.
+    pub name: VmName,
+    /// Position of its target.
+    pub target: usize,
+    /// Its place among the imports of its target, from 0, by creation.
+    pub place: usize,
+    /// The window that it starts in, if it must keep one.
+    pub window: Option<Window>,
+    /// Its predicted times.
+    pub times: SlotTimes,
+    /// What kept it from starting earlier.
+    pub held: Held,
+}
+
+/// Predicted times of one import, in seconds from the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotTimes {
+    /// The import is created.
+    pub created: Seconds,
+    /// The guest is off; downtime begins.
+    pub off: Seconds,
+    /// Its disks begin to be copied.
+    pub export_start: Seconds,
+    /// They are copied.
+    pub exported: Seconds,
+    /// Harvester has the images.
+    pub images_in: Seconds,
+    /// The machine is created.
+    pub machine: Seconds,
+    /// The machine is ready; downtime ends.
+    pub ready: Seconds,
+    /// The engine says so too; dependants may start.
+    pub running: Seconds,
+    /// Its scratch is free again.
+    pub released: Seconds,
+}
+
+impl SlotTimes {
+    /// From the guest's power-off to the machine's readiness.
+    pub fn downtime(&self) -> Seconds {
+        self.ready.saturating_sub(self.off)
+    }
+}
+
+/// What kept an import from starting earlier: the last thing that had to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing: it starts at once.
+    Nothing,
+    /// The engine was not due for another import; it came after this one.
+    Turn {
+        /// The import created before it.
+        after: VmKey,
+    },
+    /// Its dependencies did not run yet; this was the last of them.
+    Dependency {
+        /// Which.
+        on: VmKey,
+    },
+    /// It would not have fitted on the scratch beside these.
+    Scratch {
+        /// Room that was lacking.
+        lacking: Bytes,
+        /// Who held some, by VM.
+        holders: Vec<VmKey>,
+    },
+    /// Its window was not open, or too little of it was left.
+    Window {
+        /// The one it waited for opens.
+        opens: Seconds,
+    },
+    /// One that would have used the same files was under way.
+    Exclusion {
+        /// Which.
+        with: VmKey,
+    },
+}
+
+/// An import without a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplaced {
+    /// The VM.
+    pub vm: VmKey,
+    /// Its name, for people.
+    pub name: VmName,
+    /// Why.
+    pub reason: UnplacedReason,
+}
+
+/// Why an import has no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnplacedReason {
+    /// It alone is larger than the scratch.
+    LargerThanScratch {
+        /// It needs.
+        needs: Bytes,
+        /// There are.
+        usable: Bytes,
+    },
+    /// Its cut is longer than any of its windows.
+    WindowsTooShort {
+        /// It takes.
+        needs: Seconds,
+        /// The longest window is open for.
+        longest: Seconds,
+    },
+    /// Its windows are over before its turn comes.
+    WindowsFull,
+    /// One that it depends on has no place.
+    Behind {
+        /// Which.
+        vm: VmKey,
+    },
+}
+
+/// Scratch of one target over time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScratchUse {
+    /// The target.
+    pub target: TargetName,
+    /// The volume's size.
+    pub capacity: Bytes,
+    /// What may be used of it.
+    pub usable: Bytes,
+    /// Steps of the curve, by time.
+    pub curve: Vec<ScratchStep>,
+}
+
+impl ScratchUse {
+    /// Most bytes held between two times, both included.
+    pub fn peak_within(&self, from: Seconds, to: Seconds) -> Bytes {
+        let first = self.curve.partition_point(|step| step.at <= from);
+        let inside = self.curve[first.saturating_sub(1)..].iter();
+        let held = inside.take_while(|step| step.at <= to).map(|step| step.bytes);
+        held.max().unwrap_or_default()
+    }
+
+    /// Most bytes ever held.
+    pub fn peak(&self) -> Bytes {
+        let held = self.curve.iter().map(|step| step.bytes);
+        held.max().unwrap_or_default()
+    }
+}
+
+impl Schedule {
+    /// The slot of a VM.
+    pub fn slot(&self, vm: &VmKey) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.vm == *vm)
+    }
+
+    /// The last machine is ready.
+    pub fn ends(&self) -> Seconds {
+        let ready = self.slots.iter().map(|slot| slot.times.ready);
+        ready.max().unwrap_or_default()
+    }
+
+    /// Mean and longest downtime of the guests that run.
+    pub fn downtime(&self) -> (Seconds, Seconds) {
+        mean_and_max(self.slots.iter().map(|slot| slot.times.downtime()))
+    }
+
+    /// Hundredths by which it may at most be longer than the best there is.
+    pub fn gap(&self) -> u64 {
+        let (ends, least) = (self.ends().0, self.bound.ends.0.max(1));
+        (ends.saturating_sub(least) * 100).div_ceil(least)
+    }
+}
+
+/// Mean, rounded to whole seconds, and maximum.
+fn mean_and_max(values: impl Iterator<Item = Seconds>) -> (Seconds, Seconds) {
+    let (mut count, mut sum, mut max) = (0, 0, Seconds::ZERO);
+    for value in values {
+        count += 1;
+        sum += value.0;
+        max = max.max(value);
+    }
+    (Seconds((sum + count / 2) / count.max(1)), max)
+}
+
+/// The best schedule that the priority rules give. The order of the problem's jobs changes nothing.
+///
+/// # Errors
+/// Where workloads wait for each other; resolving a plan finds that first.
+pub fn schedule(problem: &Problem) -> Result<Schedule, Cycle> {
+    let dag = Dag::new(&problem.after())?;
+    let bound = bound::lower_bound(problem, &dag);
+    let estate = decode::Estate::new(problem, &dag);
+    let best = Rule::ALL
+        .iter()
+        .map(|rule| {
+            let order = order::order(problem, &dag, *rule);
+            let decoded = estate.decode(&order);
+            (score(problem, &decoded), *rule, decoded)
+        })
+        .min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let (_, rule, decoded) = best.expect("there are rules");
+    Ok(Schedule {
+        slots: decoded.slots,
+        unplaced: decoded.unplaced,
+        scratch: decoded.scratch,
+        bound,
+        rule,
+    })
+}
+
+/// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
+/// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
+fn score(problem: &Problem, decoded: &decode::Decoded) -> (usize, usize, u64, Seconds) {
+    let overrun = |slot: &&Slot| {
+        let window = slot.window.as_ref();
+        window.is_some_and(|window| slot.times.ready > window.to)
+    };
+    let weight = |vm: &VmKey| decoded.weights.get(vm).copied().unwrap_or(1);
+    let down = decoded.slots.iter();
+    let down: u64 = down.map(|s| s.times.downtime().0 * weight(&s.vm)).sum();
+    let least: u64 = problem
+        .jobs
+        .iter()
+        .map(|job| job.estimates.downtime(&problem.profile).0 * job.weight)
+        .sum();
+    let ready = decoded.slots.iter().map(|slot| slot.times.ready);
+    (
+        decoded.unplaced.len(),
+        decoded.slots.iter().filter(overrun).count(),
+        down / (least / 100).max(1),
+        ready.max().unwrap_or_default(),
+    )
+}
+
+/// Whole seconds of an instant of the simulation. All are rounded down, which keeps their order.
+fn seconds(at: Option<Millis>) -> Seconds {
+    at.unwrap_or_default().seconds()
+}

@@ -1,0 +1,83 @@
+//! Priority rules: in which order imports are offered to the engine.
+//!
+//! An order is only a preference: the decoder takes the first import of it that may start at all.
+//! With one exporter and no windows any of them is within a few hundredths of the best; they differ
+//! where scratch is tight, windows are short or chains are long.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use schemas::units::Seconds;
+
+use super::Problem;
+use crate::graph::Dag;
+
+/// A priority rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// As the plan lists its workloads, then by VM.
+    PlanOrder,
+    /// What keeps the exporter busy longest goes first.
+    LongestExport,
+    /// What keeps it busy shortest goes first.
+    ShortestExport,
+    /// What has the longest way of dependants behind it goes first.
+    LongestTail,
+    /// What most workloads wait for goes first.
+    MostDependants,
+    /// What holds the scratch longest after its export goes first.
+    LongestImages,
+}
+
+impl Rule {
+    /// All of them; the first of equals wins.
+    pub const ALL: [Self; 6] = [
+        Self::PlanOrder,
+        Self::LongestExport,
+        Self::ShortestExport,
+        Self::LongestTail,
+        Self::MostDependants,
+        Self::LongestImages,
+    ];
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::PlanOrder => "the plan's order",
+            Self::LongestExport => "longest export first",
+            Self::ShortestExport => "shortest export first",
+            Self::LongestTail => "longest chain of dependants first",
+            Self::MostDependants => "most dependants first",
+            Self::LongestImages => "longest image import first",
+        })
+    }
+}
+
+/// Positions of all jobs, most urgent first; ties by plan order and VM.
+pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
+    let takes: Vec<Seconds> = (0..problem.workloads.len())
+        .map(|workload| {
+            let jobs = problem.jobs.iter().filter(|job| job.workload == workload);
+            jobs.map(|job| job.estimates.export.value).sum()
+        })
+        .collect();
+    let tails = dag.tails(&takes);
+    let dependants = dag.dependants_count();
+    let urgency = |job: usize| {
+        let job = &problem.jobs[job];
+        let (export, images) = (job.estimates.export.value.0, job.estimates.images.value.0);
+        match rule {
+            Rule::PlanOrder => 0,
+            Rule::LongestExport => export,
+            Rule::ShortestExport => u64::MAX - export,
+            Rule::LongestTail => tails[job.workload].0,
+            Rule::MostDependants => dependants[job.workload] as u64,
+            Rule::LongestImages => images,
+        }
+    };
+    let mut jobs = problem.by_vm();
+    // Stable: jobs of a workload stay sorted by VM.
+    jobs.sort_by_key(|job| (Reverse(urgency(*job)), problem.jobs[*job].workload));
+    jobs
+}

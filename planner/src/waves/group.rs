@@ -1,0 +1,244 @@
+//! Which VMs are in one wave, and what its file is called.
+//!
+//! Pinned waves are as people wrote them; the other workloads are grouped by how many lie before
+//! them. The number in front of a name comes from the plan's workloads alone, not from which VMs
+//! are left: a wave that is done does not rename those after it.
+
+use std::collections::BTreeMap;
+
+use schemas::ids::{TargetName, VmKey, WindowName};
+use schemas::wave::{WAVE_JSON_BYTES_MAX, WaveSpec};
+
+use super::{Placed, WAVE_IMPORTS_MAX, json_bytes};
+use crate::check::Checked;
+use crate::resolve::{ResolvedOccurrence, ResolvedPlan, ResolvedWorkload};
+
+/// Longest `metadata.name` of a wave ([`schemas::ids::WaveName`]).
+const WAVE_NAME_CHARACTERS_MAX: usize = 63;
+
+/// The VMs of one wave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wave {
+    /// Its file's name without `.yaml`.
+    pub stem: String,
+    /// The target it is for.
+    pub target: TargetName,
+    /// Its window and the occurrence; absent where there are no windows.
+    pub window: Option<(WindowName, ResolvedOccurrence)>,
+    /// Its VMs, sorted by key.
+    pub vms: Vec<VmKey>,
+}
+
+/// What a wave weighs.
+pub(super) struct Weight {
+    /// Bytes of the whole object as JSON.
+    pub frame: usize,
+    /// The object's spec.
+    pub spec: WaveSpec,
+}
+
+/// A group of workloads: a pinned wave, or all of one level that are in none.
+struct Group<'a> {
+    number: usize,
+    name: String,
+    workloads: Vec<&'a ResolvedWorkload>,
+}
+
+/// The waves of a plan, by stem. `weigh` gives the size of one as it would be written.
+pub(super) fn waves(
+    checked: &Checked,
+    placed: &Placed,
+    weigh: impl Fn(&Wave) -> Weight,
+) -> Vec<Wave> {
+    let plan = &checked.plan;
+    let mut waves = Vec::new();
+    for group in groups(plan) {
+        for (target, mut members) in by_target(plan, &group) {
+            // The parts of a wave follow each other as its imports do.
+            members.sort_by_key(|key| {
+                let at = placed.imports.get(*key);
+                let opens = at.and_then(|at| at.occurrence.as_ref()).map(|o| o.from);
+                (opens, at.map(|at| at.times.created), (*key).clone())
+            });
+            let suffix = if *target == plan.default_target {
+                String::new()
+            } else {
+                format!("-{target}")
+            };
+            let window = group
+                .workloads
+                .first()
+                .and_then(|workload| workload.window.clone());
+            let mut part = 0;
+            for (occurrence, members) in by_occurrence(placed, &members) {
+                let window = window.clone().zip(occurrence);
+                let whole = Wave {
+                    stem: String::new(),
+                    target: target.clone(),
+                    window,
+                    vms: members.into_iter().cloned().collect(),
+                };
+                for vms in split(&whole, &weigh) {
+                    part += 1;
+                    waves.push(Wave {
+                        stem: stem(plan, &group, &suffix, part),
+                        vms,
+                        ..whole.clone()
+                    });
+                }
+            }
+        }
+    }
+    waves
+}
+
+/// All groups, numbered.
+fn groups(plan: &ResolvedPlan) -> Vec<Group<'_>> {
+    // By the lowest level in it; at one level pinned ones first, as the plan lists them.
+    let mut groups: BTreeMap<(usize, bool, usize), Vec<&ResolvedWorkload>> = BTreeMap::new();
+    for workload in &plan.workloads {
+        let key = match workload.wave {
+            None => (workload.level, true, 0),
+            Some(wave) => {
+                let levels = plan
+                    .workloads
+                    .iter()
+                    .filter(|other| other.wave == Some(wave));
+                (
+                    levels.map(|other| other.level).min().unwrap_or(0),
+                    false,
+                    wave,
+                )
+            }
+        };
+        groups.entry(key).or_default().push(workload);
+    }
+    groups
+        .into_iter()
+        .zip(1..)
+        .map(|(((level, computed, wave), workloads), n)| {
+            let name = match (computed, workloads.as_slice()) {
+                (false, _) => plan.waves[wave].name.to_string(),
+                (true, [one]) => one.name.to_string(),
+                (true, _) => format!("tier-{}", level + 1),
+            };
+            Group {
+                number: n * 10,
+                name,
+                workloads,
+            }
+        })
+        .collect()
+}
+
+fn by_target<'a>(
+    plan: &'a ResolvedPlan,
+    group: &Group<'_>,
+) -> BTreeMap<&'a TargetName, Vec<&'a VmKey>> {
+    let mut targets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for vm in &plan.vms {
+        if group
+            .workloads
+            .iter()
+            .any(|workload| workload.name == vm.workload)
+        {
+            targets.entry(&vm.target).or_default().push(&vm.key);
+        }
+    }
+    targets
+}
+
+/// Runs of VMs that are in one occurrence; they are sorted by its start.
+fn by_occurrence<'a>(
+    placed: &Placed,
+    members: &[&'a VmKey],
+) -> Vec<(Option<ResolvedOccurrence>, Vec<&'a VmKey>)> {
+    let mut runs: Vec<(Option<ResolvedOccurrence>, Vec<&VmKey>)> = Vec::new();
+    for key in members {
+        let occurrence = placed
+            .imports
+            .get(*key)
+            .and_then(|at| at.occurrence.clone());
+        match runs.last_mut() {
+            Some((current, run)) if *current == occurrence => run.push(key),
+            _ => runs.push((occurrence, vec![key])),
+        }
+    }
+    runs
+}
+
+/// Cuts a wave into parts that may be written; each part's VMs are sorted by key.
+///
+/// One that names more prerequisites than fit stays too large; the API server would take it, and
+/// only client-side apply would not.
+fn split(wave: &Wave, weigh: &impl Fn(&Wave) -> Weight) -> Vec<Vec<VmKey>> {
+    let weight = weigh(wave);
+    if weight.frame <= WAVE_JSON_BYTES_MAX && wave.vms.len() <= WAVE_IMPORTS_MAX {
+        let mut vms = wave.vms.clone();
+        vms.sort();
+        return vec![vms];
+    }
+    let spec = &weight.spec;
+    let sources: BTreeMap<_, usize> = spec
+        .sources
+        .iter()
+        .map(|source| (&source.name, json_bytes(source) + 1))
+        .collect();
+    let imports: BTreeMap<_, (usize, _)> = spec
+        .imports
+        .iter()
+        .map(|import| (&import.vm, (json_bytes(import) + 1, &import.from)))
+        .collect();
+    let lists: usize =
+        sources.values().sum::<usize>() + imports.values().map(|(bytes, _)| bytes).sum::<usize>();
+    let frame = weight.frame.saturating_sub(lists);
+
+    let mut parts: Vec<Vec<VmKey>> = Vec::new();
+    let mut bytes = usize::MAX;
+    let mut named: Vec<_> = Vec::new();
+    for key in &wave.vms {
+        let (import, from) = imports[key];
+        // A part that begins anew names its sources again.
+        let fits =
+            |bytes: usize, vms: usize| bytes <= WAVE_JSON_BYTES_MAX && vms < WAVE_IMPORTS_MAX;
+        let source = if named.contains(&from) {
+            0
+        } else {
+            sources[from]
+        };
+        let grown = bytes.saturating_add(import + source);
+        match parts.last_mut().filter(|part| fits(grown, part.len())) {
+            Some(part) => {
+                part.push(key.clone());
+                bytes = grown;
+            }
+            None => {
+                named.clear();
+                parts.push(vec![key.clone()]);
+                bytes = frame + import + sources[from];
+            }
+        }
+        if !named.contains(&from) {
+            named.push(from);
+        }
+    }
+    for part in &mut parts {
+        part.sort();
+    }
+    parts
+}
+
+/// `020-db`, `020-db-hv2`, `020-db-2`; shortened where plan and stem together would be too long
+/// for an object's name. The number and what follows the name keep it unique.
+fn stem(plan: &ResolvedPlan, group: &Group<'_>, suffix: &str, part: usize) -> String {
+    let number = format!("{:03}", group.number);
+    let tail = if part == 1 {
+        suffix.to_owned()
+    } else {
+        format!("{suffix}-{part}")
+    };
+    let taken = plan.name.as_str().len() + 1 + number.len() + 1 + tail.len();
+    let room = WAVE_NAME_CHARACTERS_MAX.saturating_sub(taken).max(1);
+    let name: String = group.name.chars().take(room).collect();
+    format!("{number}-{}{tail}", name.trim_end_matches('-'))
+}

@@ -1,0 +1,110 @@
+//! What a wave was made from, as digests: of the slice of the plan that bears on it, and of what
+//! the inventory says of its VMs. A change elsewhere in the plan leaves them as they are.
+
+use std::collections::BTreeSet;
+
+use schemas::digest;
+use schemas::ids::{Digest, PlanName, TargetName, VmKey};
+use schemas::inventory::Vm;
+use schemas::plan::{Machine, PinnedWave, PlanTarget, Waiver, Workload};
+use schemas::site::{Assumptions, NetworkMapping, Policy, Source, Target, Window};
+use serde::Serialize;
+
+use super::{Inputs, Wave};
+use crate::resolve::{Index, ResolvedPlan};
+
+/// The part of plan and site that bears on one wave.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanSlice<'a> {
+    plan: &'a PlanName,
+    start: Option<jiff::Timestamp>,
+    target: &'a PlanTarget,
+    workloads: Vec<&'a Workload>,
+    machines: Vec<&'a Machine>,
+    waves: Vec<&'a PinnedWave>,
+    waivers: Vec<&'a Waiver>,
+    sources: Vec<&'a Source>,
+    site_target: Option<SiteTarget<'a>>,
+    windows: Vec<&'a Window>,
+    policy: &'a Policy,
+    assumptions: &'a Assumptions,
+}
+
+/// A target of the site, with the networks of the wave's sources only.
+#[derive(Serialize)]
+struct SiteTarget<'a> {
+    name: &'a TargetName,
+    target: Target,
+    networks: Vec<&'a NetworkMapping>,
+}
+
+/// The digest of the slice of the plan.
+pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Digest {
+    let (spec, site) = (inputs.plan, inputs.site);
+    let keys: BTreeSet<&VmKey> = wave.vms.iter().collect();
+    let vms: Vec<_> = wave.vms.iter().filter_map(|key| plan.vm(key)).collect();
+    let workloads: BTreeSet<_> = vms.iter().map(|vm| &vm.workload).collect();
+    let entries: BTreeSet<usize> = vms.iter().filter_map(|vm| vm.entry).collect();
+    let sources: BTreeSet<_> = vms.iter().map(|vm| &vm.key.source).collect();
+    let waivers = plan
+        .waivers
+        .iter()
+        .filter(|waiver| waiver.vms.iter().any(|key| keys.contains(key)))
+        .map(|waiver| &spec.waivers[waiver.position]);
+    digest::of(&PlanSlice {
+        plan: &plan.name,
+        start: spec.start,
+        target: &spec.target,
+        workloads: spec
+            .workloads
+            .iter()
+            .filter(|w| workloads.contains(&w.name))
+            .collect(),
+        machines: entries.into_iter().map(|i| &spec.machines[i]).collect(),
+        waves: spec
+            .waves
+            .iter()
+            .filter(|pin| pin.workloads.iter().any(|name| workloads.contains(name)))
+            .collect(),
+        waivers: waivers.collect(),
+        sources: site
+            .sources
+            .iter()
+            .filter(|source| sources.contains(&source.name))
+            .collect(),
+        site_target: site
+            .targets
+            .iter()
+            .find(|target| target.name == wave.target)
+            .map(|target| SiteTarget {
+                name: &target.name,
+                networks: target
+                    .networks
+                    .iter()
+                    .filter(|line| sources.contains(&line.source))
+                    .collect(),
+                target: Target {
+                    networks: Vec::new(),
+                    ..target.clone()
+                },
+            }),
+        windows: site
+            .windows
+            .iter()
+            .filter(|window| {
+                wave.window
+                    .as_ref()
+                    .is_some_and(|(name, _)| *name == window.name)
+            })
+            .collect(),
+        policy: &site.policy,
+        assumptions: &site.assumptions,
+    })
+}
+
+/// The digest of what the inventory says of the wave's VMs, without what changes by itself.
+pub(super) fn inventory(index: &Index<'_>, wave: &Wave) -> Digest {
+    let vms: Vec<&Vm> = wave.vms.iter().filter_map(|key| index.vm(key)).collect();
+    digest::of(&vms)
+}
