@@ -1,2 +1,7 @@
-//! Windrow.
-fn main() {}
+//! `windrow`: see the library of the same name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windrow::main()
+}

@@ -189,6 +189,34 @@ fn holds(kind: Option<&str>) -> String {
 }
 
 impl ProblemKind {
+    /// Its stable name, for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Syntax(_) => "syntax",
+            Self::TooBig { .. } => "tooBig",
+            Self::Empty => "empty",
+            Self::SecondDocument => "secondDocument",
+            Self::Anchor(_) => "anchor",
+            Self::Alias(_) => "alias",
+            Self::MergeKey => "mergeKey",
+            Self::Tag(_) => "tag",
+            Self::KeyNotText => "keyNotText",
+            Self::RepeatedKey { .. } => "repeatedKey",
+            Self::Unclear { .. } => "unclear",
+            Self::NoValue => "noValue",
+            Self::WrongApiVersion { .. } => "wrongApiVersion",
+            Self::WrongKind { .. } => "wrongKind",
+            Self::UnknownField { .. } => "unknownField",
+            Self::MissingField(_) => "missingField",
+            Self::WrongType { .. } => "wrongType",
+            Self::NotOneOf { .. } => "notOneOf",
+            Self::Form { .. } => "form",
+            Self::Limit { .. } => "limit",
+            Self::Rule(_) => "rule",
+            Self::Value(_) => "value",
+        }
+    }
+
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

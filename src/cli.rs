@@ -1,0 +1,124 @@
+//! The command line as a whole: global options and the list of verbs.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Outcome;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{
+    apply, approve, controller, crd, demo, inventory, plan, schema, start, status, stop, validate,
+};
+
+/// Plan and run the move of a fleet of virtual machines into Harvester
+///
+/// Write a plan, pull an inventory, let `windrow plan` decide the waves, review them in Git, and run
+/// them with `windrow apply` or in the cluster. `windrow demo` shows all of it and needs nothing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "windrow",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage or I/O, 4 begun and not all done, 70 a bug, \
+                  75 an outside system failed. `plan`: 1 for every error, 2 changes (with \
+                  --detailed-exitcode)."
+)]
+pub struct Cli {
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Global {
+    /// Print data and errors only
+    #[arg(
+        long,
+        short,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 100
+    )]
+    pub quiet: bool,
+    /// Print what is being done in more detail
+    #[arg(long, short, global = true, display_order = 100)]
+    pub verbose: bool,
+    /// Draw no progress, even on a terminal
+    #[arg(long, global = true, display_order = 100)]
+    pub no_progress: bool,
+}
+
+/// Everything that Windrow does.
+#[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "each verb's help is the comment of its arguments"
+)]
+pub enum Verb {
+    #[command(hide = true)]
+    Demo(demo::Arguments),
+    Validate(validate::Arguments),
+    #[command(hide = true)]
+    Inventory(inventory::Arguments),
+    #[command(hide = true)]
+    Plan(plan::Arguments),
+    #[command(hide = true)]
+    Approve(approve::Arguments),
+    #[command(hide = true)]
+    Apply(apply::Arguments),
+    #[command(hide = true)]
+    Status(status::Arguments),
+    #[command(hide = true)]
+    Stop(stop::Arguments),
+    #[command(hide = true)]
+    Start(start::Arguments),
+    #[command(hide = true)]
+    Controller(controller::Arguments),
+    Crd(crd::Arguments),
+    Schema(schema::Arguments),
+}
+
+impl Verb {
+    /// Does it.
+    pub fn run(self, output: &Output) -> Result<Outcome, Failure> {
+        match self {
+            Self::Demo(arguments) => demo::run(arguments, output),
+            Self::Validate(arguments) => validate::run(&arguments, output),
+            Self::Inventory(arguments) => inventory::run(arguments, output),
+            Self::Plan(arguments) => plan::run(arguments, output),
+            Self::Approve(arguments) => approve::run(arguments, output),
+            Self::Apply(arguments) => apply::run(arguments, output),
+            Self::Status(arguments) => status::run(arguments, output),
+            Self::Stop(arguments) => stop::run(arguments, output),
+            Self::Start(arguments) => start::run(arguments, output),
+            Self::Controller(arguments) => controller::run(arguments, output),
+            Self::Crd(arguments) => crd::run(&arguments, output),
+            Self::Schema(arguments) => schema::run(&arguments, output),
+        }
+    }
+}
+
+/// Forms of data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// The plan, as every verb that works on one takes it.
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgument {
+    /// The plan's file, or the folder of its `plan.yaml`
+    #[arg(value_name = "PLAN", default_value = "plan.yaml")]
+    pub plan: Utf8PathBuf,
+}

@@ -1,0 +1,214 @@
+//! Plans come in here: the plan's file, its site, and where everything stands in them.
+//!
+//! The site is inline in the plan, or the `MigrationSite` of that name in a `site.yaml` beside the
+//! plan or in a folder above it, up to the root of the repository.
+
+use std::sync::Arc;
+use std::{fs, io};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use kube::ResourceExt as _;
+use schemas::file::File;
+use schemas::ids::{Namespace, PlanName};
+use schemas::plan::{MigrationPlan, PlanSpec};
+use schemas::site::{MigrationSite, SiteSpec, default_namespace};
+use schemas::yaml::{self, PathIndex};
+
+use crate::diagnostic::{Diagnostic, Level, SourceFile, Spot};
+use crate::failure::Failure;
+
+/// A file's object, and where everything stands in it.
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// The object.
+    pub value: T,
+    /// Path and text.
+    pub file: Arc<SourceFile>,
+    index: PathIndex,
+}
+
+impl<T> Loaded<T> {
+    /// Where the field at `path` (as in `spec.workloads[0].name`) stands; where the file does not
+    /// have it, what is around it.
+    pub fn spot(&self, path: &str) -> Spot {
+        let span = match self.index.nearest(path) {
+            // The value of a field is what is wrong; of a block, its key says enough.
+            Some((found, place)) if found == path && is_one_line(&self.file.text, place.value) => {
+                place.value
+            }
+            Some((_, place)) => place.head(),
+            None => yaml::Span::default(),
+        };
+        Spot {
+            file: Arc::clone(&self.file),
+            path: path.to_owned(),
+            span,
+        }
+    }
+}
+
+fn is_one_line(text: &str, span: yaml::Span) -> bool {
+    !text[span.start..span.end].trim_end().contains('\n')
+}
+
+/// A plan with its site.
+#[derive(Clone, Debug)]
+pub struct LoadedPlan {
+    /// The plan.
+    pub plan: Loaded<MigrationPlan>,
+    /// Its site, unless that is inline.
+    pub site_file: Option<Loaded<MigrationSite>>,
+}
+
+impl LoadedPlan {
+    /// The plan's name.
+    pub fn name(&self) -> PlanName {
+        PlanName::new(self.plan.value.name_any())
+    }
+
+    /// The namespace of the plan and everything that belongs to it.
+    pub fn namespace(&self) -> Namespace {
+        self.plan
+            .value
+            .namespace()
+            .map_or_else(default_namespace, Namespace::new)
+    }
+
+    /// What the plan says.
+    pub fn spec(&self) -> &PlanSpec {
+        &self.plan.value.spec
+    }
+
+    /// The site, wherever it stands.
+    pub fn site(&self) -> &SiteSpec {
+        match (&self.site_file, &self.plan.value.spec.inline_site) {
+            (Some(site), _) => &site.value.spec,
+            (None, Some(site)) => site,
+            (None, None) => unreachable!("the YAML door asks for one of the two, `plan` finds it"),
+        }
+    }
+
+    /// The folder of the plan's file, where `inventory/` and `waves/` are.
+    pub fn folder(&self) -> &Utf8Path {
+        folder_of(&self.plan.file.path)
+    }
+}
+
+/// Reads the plan at `path` (a file, or the folder of a `plan.yaml`) and its site.
+pub fn plan(path: &Utf8Path) -> Result<LoadedPlan, Failure> {
+    let path = if path.is_dir() {
+        path.join("plan.yaml")
+    } else {
+        path.to_owned()
+    };
+    let plan: Loaded<MigrationPlan> = file(&path)?;
+    let site_file = match &plan.value.spec.site {
+        Some(name) => Some(site(name.as_str(), &plan)?),
+        None => None,
+    };
+    Ok(LoadedPlan { plan, site_file })
+}
+
+/// Reads a file of kind `T`.
+pub fn file<T: File>(path: &Utf8Path) -> Result<Loaded<T>, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| {
+        Failure::misused(LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    })?;
+    let read = yaml::read::<T>(&text);
+    let file = Arc::new(SourceFile {
+        path: path.to_owned(),
+        text,
+    });
+    match read {
+        Ok(document) => Ok(Loaded {
+            value: document.value,
+            file,
+            index: document.index,
+        }),
+        Err(error) => Err(Failure::diagnostics(
+            error
+                .problems
+                .iter()
+                .map(|p| Diagnostic::from_problem(&file, p))
+                .collect(),
+        )),
+    }
+}
+
+/// Finds the site `name` beside the plan or above it.
+fn site(name: &str, plan: &Loaded<MigrationPlan>) -> Result<Loaded<MigrationSite>, Failure> {
+    let mut others = Vec::new();
+    for folder in folders_up(&plan.file.path)? {
+        let path = folder.join("site.yaml");
+        if !path.is_file() {
+            continue;
+        }
+        let site: Loaded<MigrationSite> = file(&path)?;
+        let found = site.value.name_any();
+        if found == name {
+            return Ok(site);
+        }
+        others.push(format!("`{path}` holds the site `{found}`"));
+    }
+    let hint = match others.is_empty() {
+        true => "put the site into `site.yaml` beside the plan or in a folder above it, or inline",
+        false => "name a site that is there",
+    };
+    Err(Failure::diagnostics(vec![Diagnostic {
+        level: Level::Error,
+        kind: "missingSite",
+        message: format!("no `site.yaml` beside the plan or above it holds a site `{name}`"),
+        spot: plan.spot("spec.site"),
+        notes: others,
+        hint: Some(hint.to_owned()),
+    }]))
+}
+
+/// The folder of the file at `path` and those above it, up to the root of the repository; written
+/// relative to where we are as far as that goes.
+fn folders_up(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let here = |source| {
+        Failure::misused(LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let absolute = camino::absolute_utf8(path).map_err(here)?;
+    let root = camino::absolute_utf8(".").map_err(here)?;
+    let mut folders = Vec::new();
+    for folder in absolute.ancestors().skip(1) {
+        let shown = folder.strip_prefix(&root).unwrap_or(folder);
+        folders.push(if path.is_absolute() {
+            folder.to_owned()
+        } else {
+            shown.to_owned()
+        });
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(folders)
+}
+
+fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    match path.parent() {
+        Some(folder) if folder != "" => folder,
+        _ => Utf8Path::new("."),
+    }
+}
+
+/// Why a file could not be loaded.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    /// It cannot be read.
+    #[error("read `{path}`")]
+    Read {
+        /// Which.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

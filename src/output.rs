@@ -1,0 +1,98 @@
+//! The only place that prints. stdout is data, stderr is talk.
+//!
+//! A reader that goes away (`windrow plan | head`) is no error: what is printed after that is
+//! dropped, and the command goes on to its end.
+
+use std::env;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+
+use crate::cli::Global;
+
+/// Columns where neither `COLUMNS` nor a terminal says how many there are.
+const WIDTH_DEFAULT: usize = 100;
+
+/// How and where to print.
+#[derive(Clone, Debug)]
+pub struct Output {
+    quiet: bool,
+    verbose: bool,
+    color: bool,
+    progress: bool,
+    width: usize,
+}
+
+impl Output {
+    /// By the options, the environment (`NO_COLOR`, `COLUMNS`, `TERM`) and what is a terminal.
+    pub fn new(global: &Global) -> Self {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let columns = env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok());
+        let terminal =
+            || terminal_size::terminal_size().map(|(terminal_size::Width(w), _)| usize::from(w));
+        Self {
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: !set("NO_COLOR") && !dumb && io::stdout().is_terminal(),
+            progress: !global.quiet && !global.no_progress && !dumb && io::stderr().is_terminal(),
+            width: columns.or_else(terminal).unwrap_or(WIDTH_DEFAULT),
+        }
+    }
+
+    /// Columns to print in.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether data on stdout may be coloured.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Whether progress may be drawn on stderr: only on a terminal, and not with `--quiet` or
+    /// `--no-progress`.
+    pub fn progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Whether there is a person to ask: both ends are a terminal.
+    pub fn interactive(&self) -> bool {
+        !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Prints data, exactly as it is, to stdout.
+    pub fn data(&self, text: &str) {
+        print(io::stdout().lock(), text);
+    }
+
+    /// Prints a line of talk to stderr, unless `--quiet` is given.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            print(io::stderr().lock(), &format!("{line}\n"));
+        }
+    }
+
+    /// Prints a line of talk to stderr if `--verbose` is given.
+    pub fn detail(&self, line: &str) {
+        if self.verbose {
+            self.say(line);
+        }
+    }
+
+    /// Prints what went wrong to stderr; `--quiet` does not hide it.
+    pub fn complain(&self, text: &str) {
+        print(io::stderr().lock(), text);
+    }
+}
+
+fn print(mut to: impl Write, text: &str) {
+    let printed = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            // stdout is a full disk, say. There is nobody left to tell but the exit code.
+            std::process::exit(2);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,14 @@
+//! `windrow start`: not built yet.
+
+use crate::exit::Outcome;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Start imports again after a stop
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+/// Runs the verb.
+pub fn run(_arguments: Arguments, _output: &Output) -> Result<Outcome, Failure> {
+    Err(Failure::refused("run a verb that is not built yet"))
+}
