@@ -1,0 +1,252 @@
+//! One program drives an engine at a time: the Lease `windrow` beside the engine.
+//!
+//! Whoever drives it holds the Lease, `apply` at a terminal as well as the controller. It keeps
+//! two from working against each other; that nothing is imported twice does not rest on it. A
+//! holder that died is taken over once its Lease has stood still for its whole duration by *our*
+//! clock, so that no two clocks need to agree.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use executor_machine::At;
+use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use schemas::upstream::ENGINE_NAMESPACE;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::parts::FIELD_MANAGER;
+
+/// The Lease's name.
+pub const LEASE_NAME: &str = "windrow";
+/// How long a Lease holds after it was last renewed: a holder that died blocks no longer than that.
+const DURATION: Duration = Duration::from_secs(15);
+const DURATION_SECONDS: i32 = 15;
+/// Between two renewals: two may fail before the Lease is in danger.
+const RENEW_EVERY: Duration = Duration::from_secs(4);
+/// Without a renewal for so long we stop, well before anybody else may begin.
+const LOST_AFTER: Duration = Duration::from_secs(11);
+/// Between two looks at a Lease that somebody else holds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A Lease that we hold; it is renewed until this is released or dropped.
+pub struct Lease {
+    keeper: Arc<Keeper>,
+    renewals: JoinHandle<()>,
+    state: watch::Receiver<State>,
+}
+
+/// Whether we still have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Held,
+    Lost { holder: Option<String> },
+}
+
+struct Keeper {
+    api: Api<Object>,
+    identity: String,
+}
+
+impl Lease {
+    /// Takes the Lease of the cluster's engine as `identity`. Waits while somebody else has it, up
+    /// to `patience` (absent: for ever), and tells `waiting` for whom.
+    pub async fn take(
+        cluster: &Cluster,
+        identity: &str,
+        patience: Option<Duration>,
+        mut waiting: impl FnMut(&str),
+    ) -> Result<Self, Error> {
+        let keeper = Arc::new(Keeper::new(cluster.client(), identity));
+        let began = Instant::now();
+        let mut seen: Option<(String, Instant)> = None;
+        loop {
+            let Some(mut object) = keeper.get().await? else {
+                if keeper.create().await? {
+                    break;
+                }
+                continue;
+            };
+            let holder = holder_of(&object);
+            let version = object.metadata.resource_version.clone().unwrap_or_default();
+            let stands_still = match &seen {
+                Some((before, since)) if *before == version => {
+                    since.elapsed() >= duration_of(&object)
+                }
+                _ => {
+                    seen = Some((version, Instant::now()));
+                    false
+                }
+            };
+            if holder.is_empty() || holder == identity || stands_still {
+                if keeper.put(&mut object, identity).await? {
+                    break;
+                }
+                continue;
+            }
+            if patience.is_some_and(|patience| began.elapsed() >= patience) {
+                return Err(Error::LeaseHeld { lease: place(), holder });
+            }
+            waiting(&holder);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let (sender, state) = watch::channel(State::Held);
+        let renewals = tokio::spawn(Arc::clone(&keeper).renew(sender));
+        Ok(Self { keeper, renewals, state })
+    }
+
+    /// An error once the Lease is lost.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &*self.state.borrow() {
+            State::Held => Ok(()),
+            State::Lost { holder } => {
+                Err(Error::LeaseLost { lease: place(), holder: holder.clone() })
+            }
+        }
+    }
+
+    /// Returns when the Lease is lost.
+    pub(crate) async fn lost(&self) {
+        let mut state = self.state.clone();
+        // An error means that the renewals ended, which is a loss as well.
+        let _ = state.wait_for(|state| *state != State::Held).await;
+    }
+
+    /// Gives the Lease back, so that the next one need not wait. Failing to is no error: it expires.
+    pub async fn release(self) {
+        self.renewals.abort();
+        if let Ok(Some(mut object)) = self.keeper.get().await
+            && holder_of(&object) == self.keeper.identity
+            && let Err(error) = self.keeper.put(&mut object, "").await
+        {
+            tracing::debug!(%error, "lease not released");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewals.abort();
+    }
+}
+
+impl Keeper {
+    fn new(client: &Client, identity: &str) -> Self {
+        Self {
+            api: Api::namespaced(client.clone(), ENGINE_NAMESPACE),
+            identity: identity.to_owned(),
+        }
+    }
+
+    async fn get(&self) -> Result<Option<Object>, Error> {
+        self.api.get_opt(LEASE_NAME).await.map_err(|error| Error::of("get", what(), error))
+    }
+
+    /// Creates the Lease as ours; false where somebody was faster.
+    async fn create(&self) -> Result<bool, Error> {
+        let object = Object {
+            metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() },
+            spec: Some(spec(&self.identity, 0)),
+        };
+        match self.api.create(&params(), &object).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Err(Error::NoEngine { namespace: ENGINE_NAMESPACE })
+            }
+            Err(error) => Err(Error::of("create", what(), error)),
+        }
+    }
+
+    /// Writes `holder` over the Lease as it was seen; false where somebody was faster.
+    async fn put(&self, object: &mut Object, holder: &str) -> Result<bool, Error> {
+        let before = object.spec.as_ref();
+        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+        let same = holder_of(object) == holder;
+        let acquired = before.and_then(|spec| spec.acquire_time.clone()).filter(|_| same);
+        let mut next = spec(holder, transitions + i32::from(!same && !holder.is_empty()));
+        next.acquire_time = acquired.or(next.acquire_time);
+        object.spec = Some(next);
+        object.metadata.managed_fields = None;
+        match self.api.replace(LEASE_NAME, &params(), object).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 || status.is_not_found() => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::of("update", what(), error)),
+        }
+    }
+
+    async fn renew(self: Arc<Self>, state: watch::Sender<State>) {
+        let mut renewed = Instant::now();
+        let lost = |holder| {
+            // Nobody listens any more: the run has ended, which is what a loss is to bring about.
+            let _ = state.send(State::Lost { holder });
+        };
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let began = Instant::now();
+            match tokio::time::timeout(RENEW_EVERY, self.renew_once()).await {
+                Ok(Ok(None)) => renewed = began,
+                Ok(Ok(Some(holder))) => return lost(Some(holder)),
+                Ok(Err(error)) => tracing::debug!(%error, "lease not renewed"),
+                Err(_) => tracing::debug!("lease not renewed in time"),
+            }
+            if renewed.elapsed() >= LOST_AFTER {
+                return lost(None);
+            }
+        }
+    }
+
+    /// Renews; gives the new holder where that is no longer us.
+    async fn renew_once(&self) -> Result<Option<String>, Error> {
+        let Some(mut object) = self.get().await? else {
+            self.create().await?;
+            return Ok(None);
+        };
+        let holder = holder_of(&object);
+        if holder != self.identity {
+            return Ok(Some(holder));
+        }
+        // Where somebody wrote in between, the next look tells who.
+        self.put(&mut object, &self.identity).await?;
+        Ok(None)
+    }
+}
+
+fn spec(holder: &str, transitions: i32) -> LeaseSpec {
+    let now = MicroTime(jiff::Timestamp::now());
+    LeaseSpec {
+        holder_identity: Some(holder.to_owned()),
+        lease_duration_seconds: Some(DURATION_SECONDS),
+        acquire_time: Some(now.clone()),
+        renew_time: Some(now),
+        lease_transitions: Some(transitions),
+        ..LeaseSpec::default()
+    }
+}
+
+fn holder_of(object: &Object) -> String {
+    object.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
+}
+
+fn duration_of(object: &Object) -> Duration {
+    let seconds = object.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
+    seconds.and_then(|s| u64::try_from(s).ok()).map_or(DURATION, Duration::from_secs)
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+}
+
+fn place() -> At {
+    At::new(ENGINE_NAMESPACE, LEASE_NAME)
+}
+
+fn what() -> String {
+    format!("Lease `{}`", place())
+}
