@@ -17,7 +17,7 @@ use schemas::units::{Bytes, Seconds};
 use schemas::upstream::ImportState;
 
 use crate::action::{Action, HoldReason, Wait};
-use crate::clock::{Wake, after, between};
+use crate::clock::{Alarm, after, between};
 use crate::ledger::{self, Entry, Ledger};
 use crate::observed::{At, Import, Observed};
 use crate::scratch;
@@ -26,6 +26,9 @@ use crate::spec;
 use crate::stall;
 use crate::standing::{self, Machine, Standing};
 
+/// From the opening of an attempt until a request of it cannot arrive any more: an API server ends
+/// requests after a minute.
+const SETTLING: Seconds = Seconds::from_minutes(1);
 /// Below this many hundredths an image's progress says too little about its rate.
 const PROGRESS_MIN: u64 = 10;
 
@@ -50,7 +53,7 @@ pub(crate) struct Admitted {
 impl Gate<'_> {
     /// Goes through the candidates in their order and admits the first that may be, if its moment
     /// has come.
-    pub fn admit(&self, machines: &[Machine<'_>], wake: &mut Wake) -> Admitted {
+    pub fn admit(&self, machines: &[Machine<'_>], alarm: &mut Alarm) -> Admitted {
         let mut answer = Admitted::default();
         let held = scratch::held(self.ledger, self.observed.scratch_files.as_ref());
         let mut is_open = !self.ledger.entries.values().any(is_in_front);
@@ -58,14 +61,14 @@ impl Gate<'_> {
             if machine.standing != Standing::Candidate {
                 continue;
             }
-            let wait = self.waits_for(machine, held);
+            let wait = self.waits_for(machine, held, alarm);
             if wait.is_none() && is_open {
                 // The first that may is next, also if only its moment has not come: one behind it
                 // must not slip in.
                 is_open = false;
                 match self.due(machine) {
                     Due::Now => answer.action = Some(self.open(machine)),
-                    Due::At(at) => wake.at(timestamp(at)),
+                    Due::At(at) => alarm.at(timestamp(at)),
                     Due::Later => {}
                 }
             }
@@ -75,7 +78,7 @@ impl Gate<'_> {
     }
 
     /// The first thing that a candidate waits for, beside its turn.
-    fn waits_for(&self, machine: &Machine<'_>, held: Bytes) -> Option<Wait> {
+    fn waits_for(&self, machine: &Machine<'_>, held: Bytes, alarm: &mut Alarm) -> Option<Wait> {
         if self.is_held(machine) {
             return Some(Wait::Wave);
         }
@@ -85,8 +88,7 @@ impl Gate<'_> {
                 on: missing.vm.clone(),
             });
         }
-        // One that was taken back is not gone yet.
-        if !self.ledger.imports_of(&import.record).is_empty() {
+        if self.is_settling(machine, alarm) {
             return Some(Wait::Turn);
         }
         if let Some(wait) = self.exclusion(machine).or_else(|| self.foreign()) {
@@ -95,6 +97,19 @@ impl Gate<'_> {
         let free = wave.spec.scratch.0.saturating_sub(held);
         let needs = import.size.peak.0;
         (needs > free).then_some(Wait::Scratch { needs, free })
+    }
+
+    /// An attempt that was taken back may leave something yet: its import, or the request of an
+    /// executor that died. Two attempts must never be under way together.
+    fn is_settling(&self, machine: &Machine<'_>, alarm: &mut Alarm) -> bool {
+        if !self.ledger.imports_of(&machine.import.record).is_empty() {
+            return true;
+        }
+        self.ledger.get(&machine.record_at).is_some_and(|entry| {
+            let end = after(entry.record.spec.attempt.opened, SETTLING);
+            alarm.at(end);
+            self.now < end
+        })
     }
 
     /// Its wave is held back, or its source.
@@ -182,9 +197,9 @@ impl Gate<'_> {
             return self.now.min(exported);
         }
         let disks = import.status.disk_import_status.len().max(1) as u64;
-        let progress = entry.images.iter().map(|(_, image)| match image.imported {
-            true => 100,
-            false => u64::try_from(image.progress).unwrap_or(0).min(100),
+        let progress = entry.images.iter().map(|(_, image)| {
+            let so_far = u64::try_from(image.progress).unwrap_or(0).min(100);
+            if image.imported { 100 } else { so_far }
         });
         let progress = progress.sum::<u64>() / disks;
         if progress < PROGRESS_MIN {

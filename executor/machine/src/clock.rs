@@ -18,12 +18,12 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> Seconds {
 
 /// The earliest instant at which time alone changes something.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wake {
+pub(crate) struct Alarm {
     now: Timestamp,
     next: Option<Timestamp>,
 }
 
-impl Wake {
+impl Alarm {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self { now, next: None }
     }
@@ -46,16 +46,16 @@ mod tests {
 
     // The earliest instant to come wins; what is past does not count.
     #[test]
-    fn wake() {
+    fn alarm() {
         let now: Timestamp = "2026-11-28T00:00:00Z".parse().unwrap();
-        let mut wake = Wake::new(now);
-        wake.at(now);
-        wake.at(None);
-        assert_eq!(wake.next(), None);
-        wake.at(after(now, Seconds(9)));
-        wake.at(after(now, Seconds(3)));
-        wake.at(after(now, Seconds(5)));
-        assert_eq!(wake.next(), Some(after(now, Seconds(3))));
+        let mut alarm = Alarm::new(now);
+        alarm.at(now);
+        alarm.at(None);
+        assert_eq!(alarm.next(), None);
+        alarm.at(after(now, Seconds(9)));
+        alarm.at(after(now, Seconds(3)));
+        alarm.at(after(now, Seconds(5)));
+        assert_eq!(alarm.next(), Some(after(now, Seconds(3))));
         assert_eq!(between(now, after(now, Seconds(7))), Seconds(7));
         assert_eq!(between(after(now, Seconds(7)), now), Seconds(0));
     }

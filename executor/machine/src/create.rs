@@ -11,7 +11,7 @@ use schemas::machine::{MachineStatus, Stage};
 use schemas::units::Seconds;
 
 use crate::action::Action;
-use crate::clock::{Wake, after};
+use crate::clock::{Alarm, after};
 use crate::ledger::{Entry, Ledger};
 use crate::observed::{At, Observed};
 use crate::progress;
@@ -29,7 +29,7 @@ pub(crate) fn actions(
     ledger: &Ledger<'_>,
     observed: &Observed,
     now: Timestamp,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Vec<Action> {
     let mut by_record: BTreeMap<&At, Vec<&Machine<'_>>> = BTreeMap::new();
     for machine in machines {
@@ -43,7 +43,7 @@ pub(crate) fn actions(
         let claims = by_record.get(entry.at).map_or(&[][..], Vec::as_slice);
         if claims.is_empty() {
             let end = after(entry.record.spec.attempt.opened, STRAY);
-            wake.at(end);
+            alarm.at(end);
             return (now >= end).then(|| take_back(entry, "no wave has it any more", now));
         }
         let create = claims

@@ -6,7 +6,7 @@ use schemas::site::ApprovalPolicy;
 use schemas::upstream::ENGINE_NAMESPACE;
 
 use crate::action::HoldReason;
-use crate::clock::Wake;
+use crate::clock::Alarm;
 use crate::observed::{At, Observed, StopMode, Wave};
 
 /// The first thing that holds the wave at `at` back: what can never come right first, then what a
@@ -16,7 +16,7 @@ pub(crate) fn of_wave(
     wave: &Wave,
     observed: &Observed,
     now: Timestamp,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Option<HoldReason> {
     let spec = &wave.spec;
     let computed = spec.compute_digest();
@@ -38,11 +38,11 @@ pub(crate) fn of_wave(
     if spec.suspend == Some(true) || wave.plan_suspended {
         return Some(HoldReason::Suspended);
     }
-    let window = window(wave, now, wake);
+    let window = window(wave, now, alarm);
     if let Some(HoldReason::OutsideWindow { opens: None }) = window {
         return window;
     }
-    approval(at, wave, observed, now, wake).or(window)
+    approval(at, wave, observed, now, alarm).or(window)
 }
 
 /// What a `windrow-stop` in the namespace of the object at `at`, or in the engine's, asks for.
@@ -63,10 +63,10 @@ pub(crate) fn is_for_good(reason: &HoldReason) -> bool {
     )
 }
 
-fn window(wave: &Wave, now: Timestamp, wake: &mut Wake) -> Option<HoldReason> {
+fn window(wave: &Wave, now: Timestamp, alarm: &mut Alarm) -> Option<HoldReason> {
     let window = wave.spec.window.as_ref()?;
-    wake.at(window.from);
-    wake.at(window.last_start.min(window.to));
+    alarm.at(window.from);
+    alarm.at(window.last_start.min(window.to));
     if now < window.from {
         return Some(HoldReason::OutsideWindow {
             opens: Some(window.from),
@@ -81,7 +81,7 @@ fn approval(
     wave: &Wave,
     observed: &Observed,
     now: Timestamp,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Option<HoldReason> {
     if wave.spec.approval == ApprovalPolicy::None {
         return None;
@@ -97,20 +97,20 @@ fn approval(
         .iter()
         .filter(|(place, approval)| place.namespace == at.namespace && is_for_it(approval));
     // The longest-lived of them counts.
-    let mut expired = None;
+    let mut latest = None;
     for (_, approval) in approvals {
         match approval.expires {
             None => return None,
-            Some(expires) => expired = expired.max(Some(expires)),
+            Some(expires) => latest = latest.max(Some(expires)),
         }
     }
-    match expired {
+    match latest {
         None => Some(HoldReason::AwaitingApproval {
             digest: wave.spec.digest.to_string(),
         }),
         Some(at) if at <= now => Some(HoldReason::ApprovalExpired { at }),
         Some(at) => {
-            wake.at(at);
+            alarm.at(at);
             None
         }
     }

@@ -35,7 +35,7 @@ use schemas::machine::Stage;
 use schemas::site::Assumptions;
 
 use crate::admission::Gate;
-use crate::clock::Wake;
+use crate::clock::Alarm;
 use crate::ledger::{Entry, Ledger};
 use crate::progress::Surroundings;
 use crate::sources::Sources;
@@ -50,16 +50,16 @@ pub use spec::import_spec;
 
 /// What to do now. The same picture at the same time gives the same answer.
 pub fn step(observed: &Observed, now: Timestamp) -> Step {
-    let mut wake = Wake::new(now);
+    let mut alarm = Alarm::new(now);
     let ledger = Ledger::new(observed);
-    let mut actions = advance(&ledger, observed, now, &mut wake);
+    let mut actions = advance(&ledger, observed, now, &mut alarm);
     actions.extend(superseded(&ledger, observed));
 
     let machines = standing::all(&ledger, observed);
     let mut holds = BTreeMap::new();
     let mut sources = Sources::default();
     for (at, wave) in &observed.waves {
-        let hold = hold::of_wave(at, wave, observed, now, &mut wake);
+        let hold = hold::of_wave(at, wave, observed, now, &mut alarm);
         // Before its window too: a wrong password is better known early.
         let may_create = matches!(
             hold,
@@ -80,12 +80,12 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
     };
     let is_held = |machine: &Machine<'_>| gate.is_held(machine);
     actions.extend(create::actions(
-        &machines, is_held, &ledger, observed, now, &mut wake,
+        &machines, is_held, &ledger, observed, now, &mut alarm,
     ));
-    let admitted = gate.admit(&machines, &mut wake);
+    let admitted = gate.admit(&machines, &mut alarm);
     actions.extend(admitted.action);
 
-    let mut view = view::of(&machines, &admitted.waits, &gate, &mut wake);
+    let mut view = view::of(&machines, &admitted.waits, &gate, &mut alarm);
     view.finished &= actions.is_empty();
     for (at, wave) in &observed.waves {
         let own: Vec<_> = view
@@ -96,11 +96,11 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
             .collect();
         let of_source = sources.holds.iter().find(|((wave, _), _)| *wave == at);
         let hold = holds.get(at).or(of_source.map(|(_, reason)| reason));
-        actions.extend(status::write(at, wave, &own, hold, now, &mut wake));
+        actions.extend(status::write(at, wave, &own, hold, now, &mut alarm));
     }
     Step {
         actions,
-        wake: wake.next(),
+        wake: alarm.next(),
         view,
     }
 }
@@ -111,7 +111,7 @@ fn advance(
     ledger: &Ledger<'_>,
     observed: &Observed,
     now: Timestamp,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Vec<Action> {
     let exports = Exports::of(ledger, observed);
     let mut actions = Vec::new();
@@ -129,7 +129,7 @@ fn advance(
                 spec::import_spec(at, wave, import)
             }),
         };
-        actions.extend(progress::advance(entry, &around, wake));
+        actions.extend(progress::advance(entry, &around, alarm));
     }
     actions
 }

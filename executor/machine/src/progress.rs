@@ -13,7 +13,7 @@ use schemas::site::Assumptions;
 use schemas::upstream::{ImportState, VirtualMachineImportSpec, condition};
 
 use crate::action::Action;
-use crate::clock::Wake;
+use crate::clock::Alarm;
 use crate::ledger::{self, Entry};
 use crate::observed::{Import, Observed};
 use crate::stall::{self, Exports, Verdict};
@@ -36,9 +36,9 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn advance(
     entry: &Entry<'_>,
     around: &Surroundings<'_>,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Option<Action> {
-    let status = look(entry, around, wake);
+    let status = look(entry, around, alarm);
     if status != entry.status {
         return Some(record(entry, status, around.now));
     }
@@ -70,20 +70,20 @@ pub(crate) fn record(entry: &Entry<'_>, mut status: MachineStatus, now: Timestam
 }
 
 /// What the record must say.
-fn look(entry: &Entry<'_>, around: &Surroundings<'_>, wake: &mut Wake) -> MachineStatus {
+fn look(entry: &Entry<'_>, around: &Surroundings<'_>, alarm: &mut Alarm) -> MachineStatus {
     let mut status = entry.status.clone();
     if matches!(status.stage, Stage::Running | Stage::Held) {
         return status;
     }
     match (&status.uid, entry.import) {
-        (Some(uid), Some(import)) if *uid == import.uid => seen(entry, import, around, wake),
+        (Some(uid), Some(import)) if *uid == import.uid => seen(entry, import, around, alarm),
         (None, Some(import)) if entry.is_marked() => {
             let expected = around.expected.as_ref();
             if expected.is_some_and(|expected| *expected != import.spec) {
                 let held = "its import asks for something else than its wave does";
                 return hold(entry, status, held, around.now);
             }
-            seen(entry, import, around, wake)
+            seen(entry, import, around, alarm)
         }
         // Ended or taken back: whatever is there now is not its import.
         _ if !entry.is_active() => status,
@@ -121,7 +121,7 @@ fn seen(
     entry: &Entry<'_>,
     import: &Import,
     around: &Surroundings<'_>,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> MachineStatus {
     let was = &entry.status;
     let reached = ledger::reached(&import.status);
@@ -147,7 +147,7 @@ fn seen(
     }
     let failure = match reached {
         Stage::Running => None,
-        Stage::Failed => Some(stall::failure(&entry.at.name, import)),
+        Stage::Failed => Some(stall::failure(import)),
         _ => image_failure(entry).or_else(|| {
             let Surroundings {
                 rates,
@@ -157,11 +157,11 @@ fn seen(
             } = around;
             match stall::judge(entry, import, reached, &status.times, rates, exports, *now) {
                 Verdict::InTime(until) => {
-                    wake.at(until);
+                    alarm.at(until);
                     None
                 }
                 Verdict::Ignored { message, until } => {
-                    wake.at(until);
+                    alarm.at(until);
                     status.message = Some(message);
                     None
                 }

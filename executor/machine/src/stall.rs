@@ -7,7 +7,6 @@
 //! and in the conditions too. So nothing has to be remembered between two looks.
 
 use jiff::Timestamp;
-use schemas::ids::ObjectName;
 use schemas::machine::{Stage, Times};
 use schemas::site::Assumptions;
 use schemas::units::Seconds;
@@ -333,28 +332,25 @@ fn images_in_at(entry: &Entry<'_>, import: &Import) -> Option<Timestamp> {
 }
 
 /// What a final failure of the engine is called.
-pub(crate) fn failure(record: &ObjectName, import: &Import) -> String {
-    match import.status.import_status {
-        ImportState::Invalid => format!(
-            "refused by the engine before anything was done (P01, P02, P07, P09, W10): its log says \
-             why, look there for `{record}`'s import and check source, networks and storage class"
-        ),
-        _ => {
-            let said = import
-                .status
-                .import_conditions
-                .iter()
-                .find(|c| c.r#type == condition::EXPORT_FAILED)
-                .and_then(|c| c.message.as_deref())
-                .unwrap_or("the engine does not say why");
-            let code = if said.contains("No space left") {
-                " (S01: the engine's scratch is full)"
-            } else if said.contains("Another task is already in progress") {
-                " (V13: restart the engine when it is idle, then try again)"
-            } else {
-                ""
-            };
-            format!("export failed: {said}{code}; the source VM is switched off")
-        }
+pub(crate) fn failure(import: &Import) -> String {
+    let status = &import.status;
+    if status.import_status == ImportState::Invalid {
+        return "refused by the engine before it did anything (P01, P02, P07, P09, W10): only its \
+                log says why; check the source, the networks and the storage class"
+            .to_owned();
     }
+    let conditions = &status.import_conditions;
+    let said = conditions
+        .iter()
+        .find(|c| c.r#type == condition::EXPORT_FAILED)
+        .and_then(|c| c.message.as_deref())
+        .unwrap_or("the engine does not say why");
+    let hint = if said.contains("No space left") {
+        " (S01: the engine's scratch is full)"
+    } else if said.contains("Another task is already in progress") {
+        " (V13: restart the engine when it is idle, then try again)"
+    } else {
+        ""
+    };
+    format!("export failed: {said}{hint}; the source VM is switched off")
 }

@@ -8,7 +8,7 @@ use schemas::units::Seconds;
 use schemas::wave::{Counts, WaveStatus};
 
 use crate::action::{Action, HoldReason, MachineState, MachineView};
-use crate::clock::{Wake, after};
+use crate::clock::{Alarm, after};
 use crate::observed::{At, Wave};
 
 /// Least time between two writes of one wave's status (gitops.md §3).
@@ -24,7 +24,7 @@ pub(crate) fn write(
     machines: &[MachineView],
     hold: Option<&HoldReason>,
     now: Timestamp,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> Option<Action> {
     let before = wave.status.clone().unwrap_or_default();
     let counts = count(machines);
@@ -62,7 +62,7 @@ pub(crate) fn write(
         let next = after(updated, EVERY);
         // A time to come is a clock that was set back: no reason to be silent.
         if (updated..next).contains(&now) {
-            wake.at(next);
+            alarm.at(next);
             return None;
         }
     }

@@ -9,7 +9,7 @@ use schemas::units::Seconds;
 
 use crate::action::{Hold, HoldReason, MachineState, MachineView, RunView, Wait};
 use crate::admission::Gate;
-use crate::clock::{Wake, after};
+use crate::clock::{Alarm, after};
 use crate::hold;
 use crate::ledger::Entry;
 use crate::scratch;
@@ -24,7 +24,7 @@ pub(crate) fn of(
     machines: &[Machine<'_>],
     waits: &BTreeMap<usize, Wait>,
     gate: &Gate<'_>,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> RunView {
     let files = gate.observed.scratch_files.as_ref();
     let mut view = RunView {
@@ -48,7 +48,7 @@ pub(crate) fn of(
                 MachineState::Waiting(waits.get(&index).cloned().unwrap_or(Wait::Turn))
             }
         };
-        view.finished &= is_at_rest(machine, &state, gate, wake);
+        view.finished &= is_at_rest(machine, &state, gate, alarm);
         view.machines.push(MachineView {
             vm: machine.import.vm.clone(),
             name: machine.import.name.clone(),
@@ -95,13 +95,13 @@ fn is_at_rest(
     machine: &Machine<'_>,
     state: &MachineState,
     gate: &Gate<'_>,
-    wake: &mut Wake,
+    alarm: &mut Alarm,
 ) -> bool {
     match state {
         MachineState::Done | MachineState::Failed(_) | MachineState::Blocked { .. } => true,
         MachineState::Active(_) => false,
         MachineState::Waiting(wait) => match wait {
-            Wait::Wave => is_held_at_rest(machine, gate, wake),
+            Wait::Wave => is_held_at_rest(machine, gate, alarm),
             Wait::Dependency { on } => !is_under_way(gate, on),
             Wait::Exclusion { with } => !is_under_way(gate, with),
             Wait::Scratch { .. } => !gate.ledger.entries.values().any(ends_by_itself),
@@ -130,7 +130,7 @@ fn is_under_way(gate: &Gate<'_>, vm: &VmKey) -> bool {
     entries.any(|entry| entry.vm() == vm && ends_by_itself(entry))
 }
 
-fn is_held_at_rest(machine: &Machine<'_>, gate: &Gate<'_>, wake: &mut Wake) -> bool {
+fn is_held_at_rest(machine: &Machine<'_>, gate: &Gate<'_>, alarm: &mut Alarm) -> bool {
     if let Some(reason) = gate.holds.get(machine.wave_at) {
         return hold::is_for_good(reason);
     }
@@ -140,7 +140,7 @@ fn is_held_at_rest(machine: &Machine<'_>, gate: &Gate<'_>, wake: &mut Wake) -> b
             since: Some(since), ..
         }) => {
             let end = after(*since, SOURCE_PATIENCE);
-            wake.at(end);
+            alarm.at(end);
             gate.now >= end
         }
         Some(reason) => hold::is_for_good(reason),
