@@ -378,6 +378,10 @@ pub struct OvaFacts {
     /// Disks of the descriptor without a file in the archive (A05), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blank_disks: Vec<String>,
+    /// Items of the descriptor that lack what the engine takes for granted, and crashes without
+    /// (A06, A07): instance id and missing field, in the descriptor's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incomplete_items: Vec<String>,
 }
 
 /// A network at a source.
@@ -481,7 +485,8 @@ pub struct Observed {
     /// Addresses of the guest, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guest_ips: Vec<String>,
-    /// Bytes used at the source, by disk key; rounded up to whole GiB.
+    /// Bytes used at the source, by disk key; rounded up to whole GiB. OVA: what the descriptor
+    /// says that the disk holds, as it says it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub used_bytes: BTreeMap<String, Bytes>,
     /// Bytes used inside the guest; rounded up to whole GiB.
