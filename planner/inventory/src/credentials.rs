@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use k8s_openapi::api::core::v1::Secret;
 use schemas::ids::{Namespace, ObjectName};
 use secrecy::SecretString;
-use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::http::RootCause;
 
@@ -128,14 +128,12 @@ pub enum CredentialError {
         /// Why.
         source: io::Error,
     },
-    /// The file holds no Kubernetes manifests. What it holds instead is not repeated, since it
-    /// may be a password.
-    #[error("read Secrets from `{path}`: document {document} is not a Kubernetes object")]
+    /// The file holds something else than Kubernetes manifests. What it holds is not repeated,
+    /// since it may be a password.
+    #[error("read Secrets from `{path}`: it holds something else than Kubernetes objects")]
     NotAManifest {
         /// Which file.
         path: Utf8PathBuf,
-        /// Which of its documents, from 1.
-        document: usize,
     },
     /// A value is not text.
     #[error("use the key `{key}` of the Secret `{name}`: its value is not UTF-8 text")]
@@ -234,16 +232,11 @@ fn from_manifest(
         path: path.to_owned(),
         source,
     })?;
-    for (at, document) in serde_yaml::Deserializer::from_str(&text).enumerate() {
-        let not_a_manifest = || CredentialError::NotAManifest {
-            path: path.to_owned(),
-            document: at + 1,
-        };
-        let object = serde_json::Value::deserialize(document).map_err(|_| not_a_manifest())?;
-        if object.is_null() {
-            continue;
-        }
-        let text_at = |pointer: &str| object.pointer(pointer).and_then(|value| value.as_str());
+    let not_a_manifest = || CredentialError::NotAManifest {
+        path: path.to_owned(),
+    };
+    for object in schemas::yaml::documents(&text).map_err(|_| not_a_manifest())? {
+        let text_at = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let fits = text_at("/kind").ok_or_else(not_a_manifest)? == "Secret"
             && text_at("/metadata/name") == Some(name.as_str())
             && text_at("/metadata/namespace").is_none_or(|there| there == namespace.as_str());

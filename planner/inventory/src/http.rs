@@ -24,7 +24,7 @@ use crate::credentials::Credentials;
 /// A host that does not even accept a connection in this time is not there.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest silence inside an answer: a vCenter computes a page of 1000 VMs for up to a minute.
-const READ_TIME_MAX: Duration = Duration::from_secs(120);
+const READ_TIME_MAX: Duration = Duration::from_mins(2);
 /// Repeats after a first try; with the waits below they bridge 15 s, a service's restart.
 const REPEATS_MAX: u32 = 4;
 /// A server that has never answered is probably a wrong address: one repeat, not a minute's wait.
@@ -32,7 +32,7 @@ const REPEATS_UNREACHED_MAX: u32 = 1;
 /// The first wait; each further one is twice as long.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 /// No `Retry-After` makes us wait longer.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Requests in flight to one source.
 const IN_FLIGHT_MAX: usize = 4;
 /// Redirects followed, all on one host.

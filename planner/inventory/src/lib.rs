@@ -22,7 +22,7 @@ mod xml;
 use std::future::Future;
 use std::time::Duration;
 
-use schemas::ids::SourceName;
+use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{SourceInventory, TargetInventory};
 use schemas::site::{Source, Target};
 
@@ -36,7 +36,7 @@ pub use crate::xml::XmlError;
 
 /// How long reading one source may take. The largest estates measured (10,000 VMs) need less than
 /// two minutes; beyond a quarter of an hour something hangs.
-const PULL_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+const PULL_TIME_MAX: Duration = Duration::from_mins(15);
 
 /// Told how far a pull is. The command line shows it; tests count with it.
 pub trait Progress: Send + Sync {
@@ -52,67 +52,52 @@ impl Progress for NoProgress {
     fn at(&self, _source: &str, _what: &str, _count: u64) {}
 }
 
-/// Why a source or target could not be read.
+/// Which source or target could not be read, and why.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// The site names no Secret for a source that needs one, or none was given.
-    #[error("read source `{source_name}`: it has no credentials")]
-    NoCredentials {
-        /// The source's name in the site.
-        source_name: SourceName,
-    },
-    /// The site's entry is none of the kinds we know; its schema refuses such a one.
-    #[error("read source `{source_name}`: it is none of vmware, openstack, ova")]
-    NoKind {
-        /// The source's name in the site.
-        source_name: SourceName,
-    },
-    /// A vCenter or ESXi host.
-    #[error("read source `{source_name}`")]
-    Vmware {
-        /// The source's name in the site.
-        source_name: SourceName,
-        /// What went wrong.
-        source: VsphereError,
-    },
-    /// An OpenStack cloud.
-    #[error("read source `{source_name}`")]
-    Openstack {
-        /// The source's name in the site.
-        source_name: SourceName,
-        /// What went wrong.
-        source: OpenstackError,
-    },
-    /// A shelf of OVA files.
-    #[error("read source `{source_name}`")]
-    Ova {
-        /// The source's name in the site.
-        source_name: SourceName,
-        /// What went wrong.
-        source: OvaError,
+    /// A source.
+    #[error("read source `{name}`")]
+    Source {
+        /// Its name in the site.
+        name: SourceName,
+        /// Why.
+        source: Box<SourceError>,
     },
     /// A target cluster.
-    #[error("read target `{target_name}`")]
+    #[error("read target `{name}`")]
     Target {
-        /// The target's name in the site.
-        target_name: schemas::ids::TargetName,
-        /// What went wrong.
-        source: TargetError,
+        /// Its name in the site.
+        name: TargetName,
+        /// Why.
+        source: Box<TargetError>,
     },
+}
+
+/// Why a source could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It needs a Secret, and none was given.
+    #[error("log in: the source has no credentials")]
+    NoCredentials,
+    /// The site's entry is none of the kinds we know; its schema refuses such a one.
+    #[error("tell its kind: it is none of vmware, openstack, ova")]
+    NoKind,
+    /// A vCenter or ESXi host.
+    #[error(transparent)]
+    Vmware(#[from] VsphereError),
+    /// An OpenStack cloud.
+    #[error(transparent)]
+    Openstack(#[from] OpenstackError),
+    /// A shelf of OVA files.
+    #[error(transparent)]
+    Ova(#[from] OvaError),
 }
 
 impl PullError {
     /// What the reader can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoCredentials { .. } => Some(
-                "name a Secret under `credentials.engine` or `credentials.inventory` of the source"
-                    .to_owned(),
-            ),
-            Self::NoKind { .. } => None,
-            Self::Vmware { source, .. } => source.hint(),
-            Self::Openstack { source, .. } => source.hint(),
-            Self::Ova { source, .. } => source.hint(),
+            Self::Source { source, .. } => source.hint(),
             Self::Target { source, .. } => source.hint(),
         }
     }
@@ -120,11 +105,32 @@ impl PullError {
     /// Whether an outside system failed, so that the same command may work later.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::NoCredentials { .. } | Self::NoKind { .. } => false,
-            Self::Vmware { source, .. } => source.is_outage(),
-            Self::Openstack { source, .. } => source.is_outage(),
-            Self::Ova { source, .. } => source.is_outage(),
+            Self::Source { source, .. } => source.is_outage(),
             Self::Target { source, .. } => source.is_outage(),
+        }
+    }
+}
+
+impl SourceError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCredentials => Some(
+                "name a Secret under `credentials.engine` or `credentials.inventory` of the source"
+                    .to_owned(),
+            ),
+            Self::NoKind => None,
+            Self::Vmware(error) => error.hint(),
+            Self::Openstack(error) => error.hint(),
+            Self::Ova(error) => error.hint(),
+        }
+    }
+
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::NoCredentials | Self::NoKind => false,
+            Self::Vmware(error) => error.is_outage(),
+            Self::Openstack(error) => error.is_outage(),
+            Self::Ova(error) => error.is_outage(),
         }
     }
 }
@@ -135,37 +141,28 @@ pub async fn pull_source(
     credentials: Option<&Credentials>,
     progress: &dyn Progress,
 ) -> Result<SourceInventory, PullError> {
+    let pulled = Box::pin(pull_kind(source, credentials, progress)).await;
+    pulled.map_err(|error| PullError::Source {
+        name: source.name.clone(),
+        source: Box::new(error),
+    })
+}
+
+async fn pull_kind(
+    source: &Source,
+    credentials: Option<&Credentials>,
+    progress: &dyn Progress,
+) -> Result<SourceInventory, SourceError> {
     let name = &source.name;
-    let needed = || {
-        credentials.ok_or_else(|| PullError::NoCredentials {
-            source_name: name.clone(),
-        })
-    };
+    let needed = || credentials.ok_or(SourceError::NoCredentials);
     if let Some(place) = &source.vmware {
-        vsphere::pull(name, place, needed()?, progress)
-            .await
-            .map_err(|source| PullError::Vmware {
-                source_name: name.clone(),
-                source,
-            })
+        Ok(vsphere::pull(name, place, needed()?, progress).await?)
     } else if let Some(place) = &source.openstack {
-        openstack::pull(name, place, needed()?, progress)
-            .await
-            .map_err(|source| PullError::Openstack {
-                source_name: name.clone(),
-                source,
-            })
+        Ok(openstack::pull(name, place, needed()?, progress).await?)
     } else if let Some(place) = &source.ova {
-        ova::pull(name, place, credentials, progress)
-            .await
-            .map_err(|source| PullError::Ova {
-                source_name: name.clone(),
-                source,
-            })
+        Ok(ova::pull(name, place, credentials, progress).await?)
     } else {
-        Err(PullError::NoKind {
-            source_name: name.clone(),
-        })
+        Err(SourceError::NoKind)
     }
 }
 
@@ -175,19 +172,18 @@ pub async fn pull_target(
     target: &Target,
     progress: &dyn Progress,
 ) -> Result<TargetInventory, PullError> {
-    target::pull(client, &target.name, progress)
-        .await
-        .map_err(|source| PullError::Target {
-            target_name: target.name.clone(),
-            source,
-        })
+    let pulled = target::pull(client, &target.name, progress).await;
+    pulled.map_err(|error| PullError::Target {
+        name: target.name.clone(),
+        source: Box::new(error),
+    })
 }
 
 /// Why a pull was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
     /// Ctrl-C.
-    #[error("go on: interrupted")]
+    #[error("finish: interrupted")]
     Interrupted,
     /// [`PULL_TIME_MAX`] went by.
     #[error("finish within {} minutes", PULL_TIME_MAX.as_secs() / 60)]

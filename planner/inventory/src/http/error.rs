@@ -92,6 +92,10 @@ pub enum HttpError {
 
 impl HttpError {
     /// Sorts a client error: certificate, connection, or later.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "goes straight into `map_err`"
+    )]
     pub(crate) fn from_exchange(url: &Url, trust: &Trust, source: reqwest::Error) -> Self {
         let url = shown(url);
         let connecting = source.is_connect();

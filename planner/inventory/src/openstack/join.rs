@@ -13,7 +13,8 @@ use schemas::inventory::{
 };
 use schemas::units::Bytes;
 
-use super::read::{COMPUTE, Estate, VOLUME};
+use super::list::{COMPUTE, VOLUME};
+use super::read::Estate;
 use super::wire::{self, Image, Port, Server};
 
 /// Where an estate was read, and as whom.
@@ -106,7 +107,7 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
         .and_then(|id| estate.images.get(id))
         .and_then(Clone::clone)
         .or_else(|| {
-            let copy = &boot_volume?.volume_image_metadata;
+            let copy = &boot_volume?.image;
             (!copy.is_empty()).then(|| copy.iter().collect())
         });
     let text = |key| {
@@ -173,7 +174,7 @@ fn disks(estate: &Estate, server: &Server) -> Vec<Disk> {
             capacity_bytes: Bytes::from_gib(volume.size),
             backing: Some("volume".to_owned()),
             sharing: volume.multiattach.then(|| "multiattach".to_owned()),
-            storage: volume.volume_type.clone(),
+            storage: volume.kind.clone(),
             encrypted: volume.encrypted,
             ..Disk::default()
         })

@@ -2,11 +2,12 @@
 //!
 //! Takes the site's entry and the engine's Secret; gives the project's servers with what the
 //! engine will look at when it imports them. Only reads, apart from asking for a token and giving
-//! it back. `session` logs in and sends, `read` lists, `wire` holds the answers' types, and `join`
-//! makes one VM of what five services know of a server; it does no IO.
+//! it back. `session` logs in and sends, `read` asks for what `list` names, `wire` has the answers'
+//! types, and `join` makes one VM of what five services know of a server, without any IO.
 
 mod error;
 mod join;
+mod list;
 mod read;
 mod session;
 #[cfg(test)]
@@ -48,7 +49,7 @@ async fn pull_with(
         user: session.user().to_owned(),
         tls: session.tls(),
     };
-    let estate = within_limits(read::estate(&session, name, progress)).await;
+    let estate = within_limits(Box::pin(read::estate(&session, name, progress))).await;
     session.close().await;
     Ok(join::inventory(origin, &estate?))
 }

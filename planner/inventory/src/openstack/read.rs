@@ -9,26 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemas::ids::SourceName;
 use schemas::inventory::Gap;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::OpenstackError;
+use super::list::{
+    COMPUTE, COMPUTE_EMBEDDED_FLAVOR, Entry, FLAVORS, Found, List, NETWORKS, PORTS, Page, SERVERS,
+    SNAPSHOTS, Single, VOLUME, VOLUME_TYPES, VOLUMES, found,
+};
 use super::session::{Service, Session};
 use super::wire::{
     Flavor, FlavorRef, Image, Network, Port, Server, ServerAttachment, Snapshot, Volume, VolumeType,
 };
 use crate::Progress;
 
-/// The version of Nova's API for servers: the first with tags. From 2.47 on the flavor's id is
-/// gone, and without it no one can tell whether the flavor still exists (O05).
-pub(super) const COMPUTE: &str = "2.26";
-/// A version of Nova's API that shows a deleted flavor's values.
-const COMPUTE_EMBEDDED_FLAVOR: &str = "2.47";
-/// A version of Cinder's API that every release since Queens has.
-pub(super) const VOLUME: &str = "3.50";
-/// Entries a page. Nova cuts at 1000 by default.
-const PAGE: &str = "500";
 /// How often a list begins anew because the entry after which to go on was deleted meanwhile.
 const RESTARTS_MAX: u32 = 3;
 /// Requests for single objects at a time.
@@ -96,10 +90,10 @@ pub(super) async fn estate(
         reader.list_if_allowed::<Network>(&NETWORKS),
     )?;
     let mut estate = Estate {
-        compute_version,
         servers,
         volumes,
         flavors,
+        compute_version,
         ..Estate::default()
     };
     let gaps = &mut estate.gaps;
@@ -113,184 +107,6 @@ pub(super) async fn estate(
     reader.missing_devices(&mut estate).await?;
     reader.images(&mut estate).await?;
     Ok(estate)
-}
-
-/// A list of a service.
-struct List {
-    service: Service,
-    path: &'static str,
-    /// What the entries are called in progress and gaps.
-    what: &'static str,
-    microversion: Option<&'static str>,
-    /// Cuts the list into pages in the order of ids, where the service can.
-    query: &'static [(&'static str, &'static str)],
-}
-
-const SERVERS: List = List {
-    service: Service::Compute,
-    path: "servers/detail",
-    what: "servers",
-    microversion: Some(COMPUTE),
-    query: &[("limit", PAGE), ("sort_key", "uuid"), ("sort_dir", "asc")],
-};
-const FLAVORS: List = List {
-    service: Service::Compute,
-    path: "flavors/detail",
-    what: "flavors",
-    microversion: Some(COMPUTE),
-    query: &[("is_public", "None"), ("limit", PAGE)],
-};
-const VOLUMES: List = List {
-    service: Service::Volume,
-    path: "volumes/detail",
-    what: "volumes",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE), ("sort", "id:asc")],
-};
-const SNAPSHOTS: List = List {
-    service: Service::Volume,
-    path: "snapshots/detail",
-    what: "snapshots",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE), ("sort", "id:asc")],
-};
-const VOLUME_TYPES: List = List {
-    service: Service::Volume,
-    path: "types",
-    what: "volume types",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE)],
-};
-const PORTS: List = List {
-    service: Service::Network,
-    path: "ports",
-    what: "ports",
-    microversion: None,
-    query: &[
-        ("limit", PAGE),
-        ("sort_key", "id"),
-        ("sort_dir", "asc"),
-        ("fields", "id"),
-        ("fields", "device_id"),
-        ("fields", "device_owner"),
-        ("fields", "network_id"),
-        ("fields", "mac_address"),
-        ("fields", "fixed_ips"),
-        ("fields", "binding:vnic_type"),
-    ],
-};
-const NETWORKS: List = List {
-    service: Service::Network,
-    path: "networks",
-    what: "networks",
-    microversion: None,
-    query: &[("limit", PAGE), ("sort_key", "id"), ("sort_dir", "asc")],
-};
-
-/// An entry of a list.
-trait Entry: DeserializeOwned {
-    fn id(&self) -> &str;
-}
-
-macro_rules! entries {
-    ($($name:ident),*) => {
-        $(impl Entry for $name {
-            fn id(&self) -> &str {
-                &self.id
-            }
-        })*
-    };
-}
-entries!(Server, Volume, Snapshot, VolumeType, Flavor, Port, Network);
-
-/// One page of a list, whose keys say of what.
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(
-        alias = "servers",
-        alias = "volumes",
-        alias = "snapshots",
-        alias = "volume_types",
-        alias = "flavors",
-        alias = "ports",
-        alias = "networks",
-        alias = "volumeAttachments"
-    )]
-    entries: Vec<T>,
-    #[serde(
-        default,
-        alias = "servers_links",
-        alias = "volumes_links",
-        alias = "snapshots_links",
-        alias = "volume_type_links",
-        alias = "flavors_links",
-        alias = "ports_links",
-        alias = "networks_links"
-    )]
-    links: Vec<Link>,
-}
-
-#[derive(Deserialize)]
-struct Link {
-    rel: String,
-}
-
-/// A single object, whose key says which.
-#[derive(Deserialize)]
-struct Single<T> {
-    #[serde(alias = "server", alias = "volume", alias = "flavor")]
-    object: T,
-}
-
-/// What came of asking for something that may be forbidden or gone.
-enum Found<T> {
-    Here(T),
-    Gone,
-    /// Forbidden, or the cloud has no such service.
-    Hidden(Gap),
-}
-
-impl<T: Default> Found<T> {
-    /// The value, or nothing and a gap that says why.
-    fn or_gap(self, gaps: &mut Vec<Gap>) -> T {
-        match self {
-            Self::Here(value) => return value,
-            Self::Gone => {}
-            Self::Hidden(gap) => gaps.push(gap),
-        }
-        T::default()
-    }
-}
-
-/// Sorts an answer; what is neither here, gone nor hidden stays an error.
-fn found<T>(
-    answer: Result<T, OpenstackError>,
-    what: &str,
-    object: Option<&str>,
-) -> Result<Found<T>, OpenstackError> {
-    let reason = match answer {
-        Ok(value) => return Ok(Found::Here(value)),
-        Err(OpenstackError::Refused { status: 404, .. }) if object.is_some() => {
-            return Ok(Found::Gone);
-        }
-        Err(OpenstackError::Refused {
-            status: status @ (403 | 404),
-            message,
-            ..
-        }) => {
-            format!("the server answers {status}: {message}")
-        }
-        Err(OpenstackError::NoService { service, .. }) => {
-            format!("the catalog has no service `{service}` in this region")
-        }
-        Err(error) => return Err(error),
-    };
-    let object = object.map(str::to_owned);
-    Ok(Found::Hidden(Gap {
-        what: what.to_owned(),
-        object,
-        reason,
-    }))
 }
 
 struct Reader<'a> {
@@ -324,7 +140,7 @@ impl Reader<'_> {
                 page => page?,
             };
             let more = page.links.iter().any(|link| link.rel == "next");
-            let last = page.entries.last().map(|entry| entry.id().to_owned());
+            let end = page.entries.last().map(|entry| entry.id().to_owned());
             let known = entries.len();
             entries.extend(
                 page.entries
@@ -333,14 +149,14 @@ impl Reader<'_> {
             );
             self.progress
                 .at(self.name.as_str(), list.what, entries.len() as u64);
-            match last {
-                Some(last) if more && entries.len() == known => {
+            match end {
+                Some(end) if more && entries.len() == known => {
                     return Err(OpenstackError::Endless {
                         what: list.what,
-                        marker: last,
+                        marker: end,
                     });
                 }
-                Some(last) if more => marker = Some(last),
+                Some(end) if more => marker = Some(end),
                 _ => return Ok(entries),
             }
         }
@@ -410,9 +226,9 @@ impl Reader<'_> {
             .values()
             .filter_map(|server| server.flavor.id.clone());
         let missing: BTreeSet<_> = used.filter(|id| !estate.flavors.contains_key(id)).collect();
-        let flavors = self.singles((Service::Compute, COMPUTE), ("flavors", "flavor"), missing);
-        for (id, flavor) in flavors.await? {
-            match flavor {
+        let found = self.singles((Service::Compute, COMPUTE), ("flavors", "flavor"), missing);
+        for (id, answer) in found.await? {
+            match answer {
                 Found::Here(flavor) => drop(estate.flavors.insert(id, flavor)),
                 Found::Gone => drop(estate.gone_flavors.insert(id)),
                 Found::Hidden(gap) => estate.gaps.push(gap),
@@ -425,16 +241,16 @@ impl Reader<'_> {
                 .as_ref()
                 .is_some_and(|id| estate.gone_flavors.contains(id))
         };
-        let servers = estate
+        let users = estate
             .servers
             .values()
             .filter(has_gone)
             .map(|server| server.id.clone())
             .collect();
         let version = (Service::Compute, COMPUTE_EMBEDDED_FLAVOR);
-        let servers = self.singles::<Server>(version, ("servers", "server"), servers);
-        for (id, server) in servers.await? {
-            if let Found::Here(server) = server {
+        let copies = self.singles::<Server>(version, ("servers", "server"), users);
+        for (id, copy) in copies.await? {
+            if let Found::Here(server) = copy {
                 estate.flavor_copies.insert(id, server.flavor);
             }
         }

@@ -101,24 +101,23 @@ pub(super) struct Volume {
     /// `"true"` or `"false"`, as text.
     #[serde(default)]
     pub(super) bootable: String,
-    #[serde(default)]
-    pub(super) volume_type: Option<String>,
+    #[serde(rename = "volume_type", default)]
+    pub(super) kind: Option<String>,
     #[serde(default)]
     pub(super) multiattach: bool,
     #[serde(default)]
     pub(super) encrypted: Option<bool>,
     #[serde(default)]
     pub(super) attachments: Vec<Attachment>,
-    #[serde(default)]
-    pub(super) volume_image_metadata: BTreeMap<String, String>,
+    /// A copy of its image's properties.
+    #[serde(rename = "volume_image_metadata", default)]
+    pub(super) image: BTreeMap<String, String>,
 }
 
 impl Volume {
     /// The image that it was made from, as the engine looks for it (O04).
     pub(super) fn image_id(&self) -> Option<&str> {
-        self.volume_image_metadata
-            .get("image_id")
-            .map(String::as_str)
+        self.image.get("image_id").map(String::as_str)
     }
 }
 

@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Marks the class that claims without one get.
 const ANNOTATION_DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+/// Parameter of the class that Harvester makes for a disk image.
+const PARAMETER_IMAGE: &str = "backingImage";
 
 /// `namespace/name`.
 pub(super) fn id(metadata: &ObjectMeta) -> String {
@@ -59,7 +61,8 @@ pub(super) fn import_fields(definition: &CustomResourceDefinition) -> Vec<String
         .unwrap_or_default()
 }
 
-/// Storage classes.
+/// Storage classes, without those that Harvester makes for each disk image: they come and go with
+/// the images, and no disk of ours is ever asked to be in one.
 pub(super) fn storage_classes(classes: Vec<StorageClass>) -> Vec<TargetStorageClass> {
     let is_default = |class: &StorageClass| {
         let annotations = class.metadata.annotations.as_ref();
@@ -67,8 +70,13 @@ pub(super) fn storage_classes(classes: Vec<StorageClass>) -> Vec<TargetStorageCl
             .and_then(|all| all.get(ANNOTATION_DEFAULT_CLASS))
             .is_some_and(|v| v == "true")
     };
+    let of_image = |class: &StorageClass| {
+        let parameters = class.parameters.as_ref();
+        parameters.is_some_and(|parameters| parameters.contains_key(PARAMETER_IMAGE))
+    };
     let mut lines: Vec<_> = classes
         .into_iter()
+        .filter(|class| !of_image(class))
         .map(|class| TargetStorageClass {
             name: ObjectName::new(class.metadata.name.clone().unwrap_or_default()),
             default: is_default(&class),
@@ -161,4 +169,101 @@ pub(super) fn ledger(records: &[MachineMigration]) -> Vec<LedgerLine> {
         .collect();
     lines.sort_by(|a, b| a.id.cmp(&b.id));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::machine::Stage;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object<T: DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    // A foreign import and one of ours are told apart, an empty state is absent, ids sort.
+    #[test]
+    fn imports_of_both_kinds() {
+        let import = |name: &str, labels: Value, status: Value| {
+            object(json!({
+                "apiVersion": "migration.harvesterhci.io/v1beta1", "kind": "VirtualMachineImport",
+                "metadata": {"name": name, "namespace": "erp", "labels": labels},
+                "spec": {"virtualMachineName": "db", "sourceCluster": {
+                    "apiVersion": "migration.harvesterhci.io/v1beta1", "kind": "VmwareSource",
+                    "name": "dc1", "namespace": "erp",
+                }},
+                "status": status,
+            }))
+        };
+        let running = json!({
+            "importStatus": "virtualMachineRunning", "importedVirtualMachineName": "db",
+        });
+        let lines = imports(&[
+            import("w2", json!({"windrow.dev/machine": "db-0a1b2c3d"}), running),
+            import("by-hand", json!({}), json!({})),
+        ]);
+        let ids: Vec<_> = lines
+            .iter()
+            .map(|line| (line.id.as_str(), line.ours))
+            .collect();
+        assert_eq!(ids, [("erp/by-hand", false), ("erp/w2", true)]);
+        assert_eq!(lines[0].state, None);
+        assert_eq!(lines[1].imported_name.as_deref(), Some("db"));
+    }
+
+    // MACs come in every spelling and are compared in one.
+    #[test]
+    fn machines() {
+        let interfaces =
+            json!([{"macAddress": "AA-BB-CC-00-00-02"}, {"macAddress": "aa:bb:cc:00:00:01"}, {}]);
+        let lines = vms(&[object(json!({
+            "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
+            "metadata": {"name": "db", "namespace": "erp",
+                "labels": {"migration.harvesterhci.io/imported": "true"}},
+            "spec": {"template": {"spec": {"domain": {"devices": {"interfaces": interfaces}}}}},
+        }))]);
+        assert!(lines[0].imported);
+        assert_eq!(lines[0].macs, ["aa:bb:cc:00:00:01", "aa:bb:cc:00:00:02"]);
+    }
+
+    // A record that nobody has written a status to has an attempt open: it counts.
+    #[test]
+    fn records_without_status() {
+        let lines = ledger(&[object(json!({
+            "apiVersion": "windrow.dev/v1alpha1", "kind": "MachineMigration",
+            "metadata": {"name": "db-0a1b2c3d", "namespace": "migrations"},
+            "spec": {
+                "vm": "cloud/u1", "instance": "p1", "name": "db",
+                "plan": "erp", "wave": "erp-010-db", "digest": "sha256:00", "namespace": "erp",
+                "machine": "db",
+                "size": {"peak": "3Gi", "resident": "2Gi", "transfer": "2Gi", "disks": "2Gi"},
+                "attempt": {"number": 1, "import": "w0a1b2c3d1", "opened": "2026-11-28T00:00:00Z"},
+            },
+        }))]);
+        assert_eq!(
+            (lines[0].stage, lines[0].wave.as_deref()),
+            (Stage::Admitted, Some("erp-010-db"))
+        );
+    }
+
+    // Classes of single images are no storage to plan with.
+    #[test]
+    fn classes() {
+        let class = |name: &str, parameters: Value, default: &str| {
+            object(json!({
+                "metadata": {"name": name, "annotations": {
+                    "storageclass.kubernetes.io/is-default-class": default,
+                }},
+                "provisioner": "driver.longhorn.io", "parameters": parameters,
+            }))
+        };
+        let lines = storage_classes(vec![
+            class("lh-1f75", json!({"backingImage": "vmi-1f75"}), "false"),
+            class("harvester-longhorn", json!({}), "true"),
+        ]);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].default);
+    }
 }

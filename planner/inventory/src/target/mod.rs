@@ -268,7 +268,10 @@ impl Reader<'_> {
                 self.gaps.push(Gap {
                     what: what.to_owned(),
                     object: object.map(str::to_owned),
-                    reason: status.message.trim().to_owned(),
+                    reason: match (status.code, object) {
+                        (404, None) => "its kind is not installed".to_owned(),
+                        _ => status.message.trim().to_owned(),
+                    },
                 });
                 Ok(None)
             }
