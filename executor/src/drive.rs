@@ -135,7 +135,7 @@ pub async fn look(cluster: &Cluster, scope: Scope) -> Result<RunView, Error> {
     if tokio::time::timeout(SYNC_TIMEOUT, synced).await.is_err() {
         return Err(too_blind(&watches));
     }
-    Ok(step(&watches.picture().observed, Timestamp::now()).view)
+    Ok(executor_machine::step(&watches.picture().observed, Timestamp::now()).view)
 }
 
 struct Driver<'a> {
@@ -197,7 +197,7 @@ impl Driver<'_> {
             }
             let picture = self.look().await;
             let now = Timestamp::now();
-            let step = step(&picture.observed, now);
+            let step = executor_machine::step(&picture.observed, now);
             self.observer.view(&step.view, now);
             self.view = step.view.clone();
             let done = self.carry_out(&step, &picture, now).await?;
@@ -426,4 +426,3 @@ pub(crate) fn name_of(action: &Action) -> &'static str {
         Action::WaveStatus { .. } => "waveStatus",
     }
 }
-fn step(_: &executor_machine::Observed, _: Timestamp) -> Step { unimplemented!() } // TEMPORARY
