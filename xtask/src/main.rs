@@ -1,2 +1,30 @@
-//! Windrow.
-fn main() {}
+//! Tasks of this repository: `cargo xtask TASK`.
+
+mod e2e;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+/// Tasks of this repository
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+enum Task {
+    E2e(e2e::Arguments),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("find the repository")?;
+    let good = match Task::parse() {
+        Task::E2e(arguments) => e2e::run(root, arguments)?,
+    };
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

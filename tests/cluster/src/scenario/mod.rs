@@ -1,0 +1,195 @@
+//! The scenarios. Each makes its own machines at the sources and its own namespaces, uses Windrow by
+//! its commands only, and checks what it finds at the other end.
+
+mod bad_input;
+mod controller;
+mod failing;
+mod kill;
+mod openstack;
+mod ova;
+mod renamed;
+mod vmware;
+
+use anyhow::{Result, bail};
+
+use crate::case::Case;
+use crate::world::World;
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// What `cargo xtask e2e` takes.
+    pub name: &'static str,
+    /// What it shows.
+    pub title: &'static str,
+    /// Which rigs it needs.
+    pub rigs: &'static [&'static str],
+    /// Why it cannot be run here, if it cannot.
+    pub skip: fn(&World) -> Option<String>,
+    /// It itself.
+    pub run: fn(&mut Case<'_>) -> Result<()>,
+}
+
+fn never(_: &World) -> Option<String> {
+    None
+}
+
+const ALL: &[Scenario] = &[
+    Scenario {
+        name: "a",
+        title: "OpenStack: three servers of one name and a database, in order, on a tight scratch",
+        rigs: &["harvester", "openstack"],
+        skip: never,
+        run: openstack::run,
+    },
+    Scenario {
+        name: "b",
+        title: "an OVA file with two disks",
+        rigs: &["harvester"],
+        skip: never,
+        run: ova::run,
+    },
+    Scenario {
+        name: "c",
+        title: "a VMware VM through vCenter's export",
+        rigs: &["harvester", "vsphere"],
+        skip: never,
+        run: vmware::run,
+    },
+    Scenario {
+        name: "d",
+        title: "`apply` killed during an export, in the image phase and at a creation, and resumed",
+        rigs: &["harvester"],
+        skip: never,
+        run: kill::run,
+    },
+    Scenario {
+        name: "e",
+        title: "a renamed wave, a finished plan run again, plan and machines in different namespaces",
+        rigs: &["harvester"],
+        skip: never,
+        run: renamed::run,
+    },
+    Scenario {
+        name: "f",
+        title: "imports that fail: dependants held back, neighbours done",
+        rigs: &["harvester", "openstack"],
+        skip: never,
+        run: failing::run,
+    },
+    Scenario {
+        name: "g",
+        title: "the controller under its own account, objects deleted and applied again",
+        rigs: &["harvester", "openstack"],
+        skip: never,
+        run: controller::run,
+    },
+    Scenario {
+        name: "h",
+        title: "bad input on real components: each one clear message, nothing half-written",
+        rigs: &["harvester", "openstack", "vsphere"],
+        skip: never,
+        run: bad_input::run,
+    },
+];
+
+/// Their names and what they show, for help.
+pub fn names() -> Vec<(&'static str, &'static str)> {
+    ALL.iter().map(|s| (s.name, s.title)).collect()
+}
+
+/// Those that are named, in their own order; all when none is.
+pub fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| ALL.iter().all(|s| s.name != name.as_str()))
+    {
+        let known: Vec<&str> = ALL.iter().map(|s| s.name).collect();
+        bail!(
+            "there is no scenario `{unknown}`; there are {}",
+            known.join(", ")
+        );
+    }
+    Ok(ALL
+        .iter()
+        .filter(|s| names.is_empty() || names.iter().any(|n| n == s.name))
+        .collect())
+}
+
+/// A plan up to its `spec`, with the target `hv1`. `sources` and `networks` are list items, each
+/// line ready to stand where it does.
+pub(crate) struct PlanHead<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its namespace.
+    pub namespace: &'p str,
+    /// Where machines go unless it says otherwise.
+    pub machines: &'p str,
+    /// Sources, one a line, in YAML's flow style.
+    pub sources: &'p [String],
+    /// Mappings of networks, likewise.
+    pub networks: &'p [String],
+    /// Size of the scratch, as in `2500Mi`.
+    pub scratch: &'p str,
+}
+
+impl PlanHead<'_> {
+    /// As a person would write it.
+    pub fn yaml(&self) -> String {
+        let items = |lines: &[String], indent: usize| {
+            let dash = format!("{:indent$}- ", "");
+            lines
+                .iter()
+                .flat_map(|line| {
+                    [
+                        dash.as_str(),
+                        line,
+                        "
+",
+                    ]
+                })
+                .collect::<String>()
+        };
+        format!(
+            "apiVersion: windrow.dev/v1alpha1\n\
+             kind: MigrationPlan\n\
+             metadata:\n  name: {}\n  namespace: {}\n\
+             spec:\n  inlineSite:\n    sources:\n{}\
+             \x20   targets:\n      - name: hv1\n        storageClass: longhorn-engine-v1\n\
+             \x20       scratch: {{ capacity: {} }}\n        networks:\n{}\
+             \x20   assumptions:\n      exportBytesPerSecond: 40Mi\n      imageBytesPerSecond: 200Mi\n\
+             \x20     shutdown: 10s\n      boot: 5s\n\
+             \x20 target: {{ name: hv1, namespace: {} }}\n",
+            self.name,
+            self.namespace,
+            items(self.sources, 6),
+            self.scratch,
+            items(self.networks, 10),
+            self.machines
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // An unknown name is an error that lists the known ones; order and doubles do not matter.
+    #[test]
+    fn chosen_by_name() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let chosen = choose(&names(&["d", "a", "d"])).expect("known");
+        assert_eq!(
+            chosen.iter().map(|s| s.name).collect::<Vec<_>>(),
+            ["a", "d"]
+        );
+        assert!(
+            choose(&names(&["z"]))
+                .err()
+                .expect("unknown")
+                .to_string()
+                .contains("a, b, c")
+        );
+        assert_eq!(choose(&[]).expect("all").len(), ALL.len());
+    }
+}

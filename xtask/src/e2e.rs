@@ -1,0 +1,54 @@
+//! `cargo xtask e2e`: the end-to-end scenarios of `tests/cluster`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+/// Run the end-to-end scenarios on real components
+///
+/// Starts the rigs of tests/testbed (root, Debian 12; the first time takes a while), builds windrow,
+/// and runs scenarios against a real Kubernetes API server, real sources, and the real
+/// vm-import-controller where its program is found: --engine, else `WINDROW_TEST_ENGINE`, else
+/// `vm-import-controller` on the PATH. Without it, our double of it is used, and the output says so.
+/// The last line is `N passed, N failed, N skipped`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Scenarios by name (see docs/e2e.md); all when none is given
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Program of the import controller; `double` for ours
+    #[arg(long, value_name = "PROGRAM")]
+    engine: Option<PathBuf>,
+    /// Leave what the scenarios made, to look at it
+    #[arg(long)]
+    keep: bool,
+    /// Build and run windrow in release mode
+    #[arg(long)]
+    release: bool,
+    /// Compare the last transcripts of the real engine and the double, and run nothing
+    #[arg(long, conflicts_with_all = ["engine", "keep"])]
+    compare: bool,
+    /// The half inside of the testbed's network; set by the half outside
+    #[arg(long, hide = true, value_name = "ENGINE", requires = "windrow")]
+    inside: Option<String>,
+    /// The program under test; set by the half outside
+    #[arg(long, hide = true, value_name = "PATH")]
+    windrow: Option<PathBuf>,
+}
+
+/// Runs them; false if one failed.
+pub fn run(root: &Path, arguments: Arguments) -> Result<bool> {
+    if let (Some(engine), Some(windrow)) = (&arguments.inside, &arguments.windrow) {
+        return cluster::run_inside(engine, windrow, arguments.keep, &arguments.scenarios);
+    }
+    if arguments.compare {
+        return cluster::compare(root, &arguments.scenarios);
+    }
+    cluster::run(&cluster::Options {
+        root: root.to_owned(),
+        scenarios: arguments.scenarios,
+        engine: arguments.engine,
+        keep: arguments.keep,
+        release: arguments.release,
+    })
+}
