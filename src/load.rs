@@ -88,6 +88,37 @@ impl LoadedPlan {
         }
     }
 
+    /// Mistakes that the planner found, with their places in the two files.
+    pub fn diagnostics(&self, found: &[planner::diagnostic::Diagnostic]) -> Vec<Diagnostic> {
+        found
+            .iter()
+            .map(|found| {
+                let path = match found.place.path.as_str() {
+                    "" => "spec".to_owned(),
+                    path => format!("spec.{path}"),
+                };
+                Diagnostic {
+                    level: match found.level {
+                        planner::diagnostic::Level::Error => Level::Error,
+                        planner::diagnostic::Level::Warning => Level::Warning,
+                    },
+                    kind: found.problem.kind(),
+                    message: found.problem.to_string(),
+                    spot: self.spot(found.place.file, &path),
+                    notes: Vec::new(),
+                    hint: found.problem.hint(),
+                }
+            })
+            .collect()
+    }
+
+    fn spot(&self, file: planner::diagnostic::File, path: &str) -> Spot {
+        match (file, &self.site_file) {
+            (planner::diagnostic::File::Site, Some(site)) => site.spot(path),
+            _ => self.plan.spot(path),
+        }
+    }
+
     /// The folder of the plan's file, where `inventory/` and `waves/` are.
     pub fn folder(&self) -> &Utf8Path {
         folder_of(&self.plan.file.path)
@@ -159,7 +190,7 @@ fn site(name: &str, plan: &Loaded<MigrationPlan>) -> Result<Loaded<MigrationSite
     };
     Err(Failure::diagnostics(vec![Diagnostic {
         level: Level::Error,
-        kind: "missingSite",
+        kind: "missing-site",
         message: format!("no `site.yaml` beside the plan or above it holds a site `{name}`"),
         spot: plan.spot("spec.site"),
         notes: others,

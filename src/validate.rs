@@ -1,17 +1,22 @@
 //! `windrow validate`: a plan and its site, offline and in milliseconds.
 
+use planner::diagnostic::{Kind, Problem};
+use planner::resolve::resolve;
+use schemas::inventory::Inventory;
 use serde_json::json;
 
 use crate::cli::PlanArgument;
+use crate::diagnostic::{self, Diagnostic, Level};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load;
+use crate::load::{self, LoadedPlan};
 use crate::output::Output;
 
 /// Check a plan and its site, offline
 ///
-/// Reads the two files only: no inventory, no network. Unknown fields, wrong units and values that
-/// YAML readers take differently are errors, each with file, line, column and a hint.
+/// Reads the two files only: no inventory, no network. Unknown fields, wrong units, names that
+/// nothing bears, circles of dependencies and values that YAML readers take differently are errors,
+/// each with file, line, column and a hint.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -33,30 +38,74 @@ enum Form {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    let loaded = load::plan(&arguments.plan.plan);
-    if arguments.output == Form::Json {
-        let found = match &loaded {
-            Ok(_) => &[],
-            Err(failure) => match failure.as_diagnostics() {
-                Some(diagnostics) => diagnostics,
-                None => return Err(loaded.err().expect("matched above")),
-            },
-        };
-        let diagnostics: Vec<_> = found.iter().map(|d| d.to_json()).collect();
-        let answer = json!({ "valid": diagnostics.is_empty(), "diagnostics": diagnostics });
-        output.data(&format!("{answer:#}\n"));
-        return Ok(if diagnostics.is_empty() {
-            Outcome::Done
-        } else {
-            Outcome::Refused
-        });
+    let answer = check(arguments);
+    match (arguments.output, &answer) {
+        (Form::Text, Ok((plan, warnings))) => {
+            if !warnings.is_empty() {
+                output.complain(&diagnostic::render(warnings));
+            }
+            let workloads = plan.spec().workloads.len();
+            let plural = if workloads == 1 { "" } else { "s" };
+            output.say(&format!(
+                "plan `{}` is valid: {workloads} workload{plural}",
+                plan.name()
+            ));
+        }
+        (Form::Json, Ok((_, warnings))) => output.data(&json(true, warnings)),
+        (Form::Json, Err(failure)) if let Some(found) = failure.as_diagnostics() => {
+            output.data(&json(false, found));
+            return Ok(failure.outcome);
+        }
+        (_, Err(_)) => {}
     }
-    let plan = loaded?;
-    let workloads = plan.spec().workloads.len();
-    let plural = if workloads == 1 { "" } else { "s" };
-    output.say(&format!(
-        "plan `{}` is valid: {workloads} workload{plural}",
-        plan.name()
-    ));
-    Ok(Outcome::Done)
+    answer.map(|_| Outcome::Done)
+}
+
+/// The plan with warnings about it, if it has no errors.
+fn check(arguments: &Arguments) -> Result<(LoadedPlan, Vec<Diagnostic>), Failure> {
+    let plan = load::plan(&arguments.plan.plan)?;
+    let nothing = Inventory::default();
+    let mut found = match resolve(&plan.plan.value, plan.site(), &nothing) {
+        Ok(resolved) => resolved.warnings,
+        Err(found) => found,
+    };
+    found.retain(|diagnostic| !needs_inventory(&diagnostic.problem));
+    let found = plan.diagnostics(&found);
+    if found
+        .iter()
+        .any(|diagnostic| diagnostic.level == Level::Error)
+    {
+        return Err(Failure::diagnostics(found));
+    }
+    Ok((plan, found))
+}
+
+/// Whether a problem says something only where there is an inventory.
+fn needs_inventory(problem: &Problem) -> bool {
+    match problem {
+        Problem::Unknown { kind, .. } | Problem::Duplicate { kind, .. } => {
+            matches!(
+                kind,
+                Kind::VmName | Kind::VmId | Kind::Folder | Kind::Network
+            )
+        }
+        Problem::SelectsNothing { .. }
+        | Problem::NameRuledOut { .. }
+        | Problem::ClaimedTwice { .. }
+        | Problem::EmptyWorkload { .. }
+        | Problem::Ambiguous { .. }
+        | Problem::AmbiguousVm { .. }
+        | Problem::NotSelected(_)
+        | Problem::IdleWaiver { .. }
+        | Problem::NoSnapshot(_)
+        | Problem::OtherSnapshot { .. }
+        | Problem::IdTwice { .. }
+        | Problem::NoScratchSize { .. } => true,
+        _ => false,
+    }
+}
+
+fn json(valid: bool, found: &[Diagnostic]) -> String {
+    let found: Vec<_> = found.iter().map(Diagnostic::to_json).collect();
+    format!("{:#}\n", json!({ "valid": valid, "diagnostics": found }))
 }

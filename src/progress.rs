@@ -1,0 +1,267 @@
+//! How a run goes, for people: plain lines with a time anywhere, live bars on a terminal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use executor::{Notice, Observer};
+use executor_machine::{At, Hold, HoldReason, MachineState, MachineView, RunView, Wait};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use schemas::machine::Stage;
+use schemas::units::Seconds;
+
+use crate::output::Output;
+
+/// Rows of machines that are shown at once: the engine works on one, a few wait for their images.
+const ROWS_MAX: usize = 8;
+
+/// Tells how a run goes.
+pub struct Progress<'o> {
+    output: &'o Output,
+    live: Option<Live>,
+    /// What was last said of each machine, and of each wave.
+    machines: BTreeMap<At, String>,
+    holds: BTreeMap<String, String>,
+    /// The last failure, so that it is said once.
+    failure: Option<String>,
+}
+
+/// Bars on a terminal.
+struct Live {
+    bars: MultiProgress,
+    head: ProgressBar,
+    rows: BTreeMap<At, ProgressBar>,
+}
+
+impl<'o> Progress<'o> {
+    /// Live if `output` may draw, else in lines. `title` heads the bars.
+    pub fn new(output: &'o Output, title: &str) -> Self {
+        Self {
+            live: output.progress().then(|| Live::new(title)),
+            output,
+            machines: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            failure: None,
+        }
+    }
+
+    /// Says a line that stays.
+    pub fn line(&self, now: Timestamp, text: &str) {
+        let line = format!("{} {text}", now.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        match &self.live {
+            Some(live) => live.bars.suspend(|| self.output.say(&line)),
+            None => self.output.say(&line),
+        }
+    }
+
+    fn say_machine(&mut self, machine: &MachineView, now: Timestamp) {
+        let text = match &machine.state {
+            // That one waits is no news; who fell out is.
+            MachineState::Waiting(_) => return,
+            MachineState::Active(stage) => stage_name(*stage).to_owned(),
+            MachineState::Done => format!("running{}", downtime(machine, now)),
+            MachineState::Failed(why) => format!("failed: {why}"),
+            MachineState::Blocked { name, .. } => format!("held back: `{name}` failed"),
+        };
+        let before = self.machines.insert(machine.record.clone(), text.clone());
+        if before.as_ref() != Some(&text) {
+            self.line(now, &format!("{:<24} {text}", machine.name.as_str()));
+        }
+    }
+
+    fn say_holds(&mut self, view: &RunView, now: Timestamp) {
+        let holds: BTreeMap<String, String> = view
+            .holds
+            .iter()
+            .map(|hold| (hold.wave.to_string(), hold_text(hold)))
+            .collect();
+        for (wave, text) in &holds {
+            if self.holds.get(wave) != Some(text) {
+                self.line(now, &format!("{wave:<24} {text}"));
+            }
+        }
+        self.holds = holds;
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn view(&mut self, view: &RunView, now: Timestamp) {
+        for machine in &view.machines {
+            self.say_machine(machine, now);
+        }
+        self.say_holds(view, now);
+        if let Some(live) = &mut self.live {
+            live.draw(view, now);
+        }
+    }
+
+    fn notice(&mut self, notice: Notice<'_>) {
+        let now = Timestamp::now();
+        match notice {
+            Notice::Synced | Notice::Did(_) => {}
+            Notice::Failed { error, pause } => {
+                let mut text = format!("failed to {error}");
+                if let Some(cause) = std::error::Error::source(error) {
+                    text.push_str(&format!(": {cause}"));
+                }
+                if self.failure.as_ref() != Some(&text) {
+                    self.line(now, &format!("{text}; again in {} s", pause.as_secs()));
+                    self.failure = Some(text);
+                }
+            }
+            Notice::Blind { kind, reason } => {
+                self.line(now, &format!("cannot follow {kind} objects, so nothing is begun: {reason}"));
+            }
+            Notice::SeesAgain => self.line(now, "the cluster answers again"),
+        }
+    }
+}
+
+impl Live {
+    fn new(title: &str) -> Self {
+        let bars = MultiProgress::new();
+        let head = bars.add(ProgressBar::new(0));
+        head.set_style(style("{prefix}  ▕{bar:24}▏ {msg}"));
+        head.set_prefix(title.to_owned());
+        Self { bars, head, rows: BTreeMap::new() }
+    }
+
+    fn draw(&mut self, view: &RunView, now: Timestamp) {
+        let count = |wanted: fn(&MachineState) -> bool| {
+            view.machines.iter().filter(|machine| wanted(&machine.state)).count()
+        };
+        let done = count(|state| matches!(state, MachineState::Done));
+        let failed = count(|state| matches!(state, MachineState::Failed(_)));
+        self.head.set_length(view.machines.len() as u64);
+        self.head.set_position(done as u64);
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        self.head.set_message(format!(
+            "{done} of {} running{failed}   scratch {} of {}",
+            view.machines.len(),
+            view.scratch_held,
+            view.scratch_usable
+        ));
+        self.draw_rows(view, now);
+    }
+
+    fn draw_rows(&mut self, view: &RunView, now: Timestamp) {
+        let active: BTreeMap<&At, &MachineView> = view
+            .machines
+            .iter()
+            .filter(|machine| matches!(machine.state, MachineState::Active(_)))
+            .map(|machine| (&machine.record, machine))
+            .take(ROWS_MAX)
+            .collect();
+        self.rows.retain(|at, row| {
+            let keep = active.contains_key(at);
+            if !keep {
+                row.finish_and_clear();
+            }
+            keep
+        });
+        for (at, machine) in active {
+            let MachineState::Active(stage) = &machine.state else { continue };
+            let row = self.rows.entry(at.clone()).or_insert_with(|| {
+                let row = self.bars.add(ProgressBar::new_spinner());
+                row.enable_steady_tick(Duration::from_secs(1));
+                row
+            });
+            row.set_prefix(format!("{:<14} {:<22}", stage_name(*stage), machine.name.as_str()));
+            match machine.off {
+                // The clock of the row is the machine's downtime.
+                Some(off) if machine.ready.is_none() => {
+                    let down = Duration::try_from(now.duration_since(off)).unwrap_or_default();
+                    row.set_style(style("  {prefix} down for {elapsed}"));
+                    *row = row.clone().with_elapsed(down);
+                }
+                _ => row.set_style(style("  {prefix}")),
+            }
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        for row in self.rows.values() {
+            row.finish_and_clear();
+        }
+        self.head.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("█▌░")
+}
+
+/// A stage as people call it.
+pub fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Admitted => "admitted",
+        Stage::ShuttingDown => "shutting down",
+        Stage::Exporting => "exporting",
+        Stage::Imaging => "images",
+        Stage::Booting => "booting",
+        Stage::Running => "running",
+        Stage::Failed => "failed",
+        Stage::Withdrawn => "withdrawn",
+        Stage::Held => "held",
+    }
+}
+
+/// `, down for 12 min`, where both ends are known.
+fn downtime(machine: &MachineView, _now: Timestamp) -> String {
+    match (machine.off, machine.ready) {
+        (Some(off), Some(ready)) => {
+            let seconds = ready.duration_since(off).as_secs();
+            format!(", was down for {}", Seconds(u64::try_from(seconds).unwrap_or(0)))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What a machine waits for, in words.
+pub fn wait_text(wait: &Wait) -> String {
+    match wait {
+        Wait::Turn => "its turn".to_owned(),
+        Wait::Wave => "its wave".to_owned(),
+        Wait::Dependency { on } => format!("`{on}` to run"),
+        Wait::Exclusion { with } => format!("`{with}`, which uses the same files (N03)"),
+        Wait::Scratch { needs, free } => format!("scratch: needs {needs}, {free} are free"),
+        Wait::ForeignImport { import } => format!("the import `{import}`, which is not ours"),
+    }
+}
+
+/// Why a wave does not begin more, in words.
+pub fn hold_text(hold: &Hold) -> String {
+    match &hold.reason {
+        HoldReason::AwaitingApproval { digest } => {
+            format!("awaits approval of {}: windrow approve {}", short(digest), hold.wave)
+        }
+        HoldReason::ApprovalExpired { at } => format!("its approval expired at {at}"),
+        HoldReason::OutsideWindow { opens: Some(opens) } => format!("its window opens at {opens}"),
+        HoldReason::OutsideWindow { opens: None } => "its window is over".to_owned(),
+        HoldReason::Suspended => "suspended by `spec.suspend` of the wave or its plan".to_owned(),
+        HoldReason::Stopped => "stopped: windrow start lets it go on".to_owned(),
+        HoldReason::DigestMismatch { computed } => {
+            format!("edited by hand: its content gives {}", short(computed))
+        }
+        HoldReason::OtherCluster { expected } => {
+            format!("for another cluster, whose kube-system has the uid {expected}")
+        }
+        HoldReason::SourceNotReady { source, since: None, .. } => {
+            format!("source `{source}` is not there yet")
+        }
+        HoldReason::SourceNotReady { source, since: Some(since), message } => format!(
+            "source `{source}` is not ready since {since}: {}",
+            message.as_deref().unwrap_or("unreachable, or its Secret is wrong")
+        ),
+        HoldReason::SourceDiffers { source } => {
+            format!("source `{source}` is there with another address; rename one of the two")
+        }
+    }
+}
+
+/// The first digits of a digest: enough to tell two apart.
+pub fn short(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 8).unwrap_or(digest)
+}
