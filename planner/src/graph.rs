@@ -77,12 +77,15 @@ impl Dag {
     }
 
     /// For each workload the longest way through those that depend on it, itself included, where
-    /// each takes as long as `takes` says.
-    pub fn tails(&self, takes: &[Seconds]) -> Vec<Seconds> {
+    /// each takes as long as `takes` says. One with nothing left to move takes `None`: its
+    /// dependants wait for nothing, and the way ends there.
+    pub fn tails(&self, takes: &[Option<Seconds>]) -> Vec<Seconds> {
         let mut tails = vec![Seconds::ZERO; takes.len()];
         for &workload in self.order.iter().rev() {
-            let behind = self.dependants(workload).map(|other| tails[other]).max();
-            tails[workload] = takes[workload] + behind.unwrap_or_default();
+            if let Some(own) = takes[workload] {
+                let behind = self.dependants(workload).map(|other| tails[other]).max();
+                tails[workload] = own + behind.unwrap_or_default();
+            }
         }
         tails
     }
@@ -94,12 +97,14 @@ fn cycle(graph: &DiGraph<usize, ()>) -> Vec<usize> {
         .into_iter()
         .filter(|knot| knot.len() > 1 || knot.iter().any(|n| graph.contains_edge(*n, *n)))
         .collect();
-    knots.iter_mut().for_each(|knot| knot.sort());
+    for knot in &mut knots {
+        knot.sort();
+    }
     let Some(knot) = knots.into_iter().min() else {
         return Vec::new();
     };
     // Walk from dependant to dependency inside the knot until a member comes again.
-    let (mut path, mut at) = (Vec::new(), knot[0]);
+    let (mut path, mut at): (Vec<NodeIndex>, _) = (Vec::new(), knot[0]);
     loop {
         if let Some(first) = path.iter().position(|seen| *seen == at) {
             let mut members: Vec<usize> = path.split_off(first).iter().map(|n| n.index()).collect();
@@ -109,7 +114,10 @@ fn cycle(graph: &DiGraph<usize, ()>) -> Vec<usize> {
         }
         path.push(at);
         let before = graph.neighbors_directed(at, Direction::Incoming);
-        match before.filter(|other| knot.binary_search(other).is_ok()).min() {
+        match before
+            .filter(|other| knot.binary_search(other).is_ok())
+            .min()
+        {
             Some(next) => at = next,
             None => return Vec::new(),
         }
@@ -127,11 +135,13 @@ mod tests {
         let place = |w| dag.order().iter().position(|o| *o == w);
         assert!(place(2) < place(1) && place(1) < place(0));
         assert_eq!(dag.dependants_count(), [0, 1, 2, 0]);
-        let takes = [Seconds(10), Seconds(20), Seconds(30), Seconds(5)];
+        let takes = [10, 20, 30, 5].map(|seconds| Some(Seconds(seconds)));
         assert_eq!(
             dag.tails(&takes),
             [Seconds(10), Seconds(30), Seconds(60), Seconds(5)]
         );
+        let moved = [Some(Seconds(10)), None, Some(Seconds(30)), None];
+        assert_eq!(dag.tails(&moved)[2], Seconds(30));
     }
 
     // A cycle is named member by member, each followed by what it depends on, and nothing else.

@@ -14,6 +14,11 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod estimate;
+#[cfg(test)]
+mod fixture;
+pub mod graph;
 pub mod report;
 pub mod resolve;
+pub mod schedule;
 pub mod waves;

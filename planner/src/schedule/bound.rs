@@ -25,11 +25,11 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
         .map(|target| exporter(problem, jobs.iter().copied().filter(|j| j.target == target)))
         .max()
         .unwrap_or_default();
-    let takes: Vec<Seconds> = (0..problem.workloads.len())
+    let takes: Vec<Option<Seconds>> = (0..problem.workloads.len())
         .map(|workload| {
             let own = jobs.iter().filter(|job| job.workload == workload);
             let least = own.map(|job| job.estimates.shutdown.value + after_shutdown(job));
-            least.max().unwrap_or_default()
+            least.max()
         })
         .collect();
     let by_dependencies = dag.tails(&takes).into_iter().max().unwrap_or_default();

@@ -20,7 +20,6 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use engine::Millis;
 use schemas::forecast::ScratchStep;
 use schemas::ids::{TargetName, VmKey, VmName};
 use schemas::units::{Bytes, Seconds};
@@ -66,6 +65,17 @@ pub struct Slot {
     pub times: SlotTimes,
     /// What kept it from starting earlier.
     pub held: Held,
+}
+
+impl Slot {
+    /// By how much it is predicted to end after its window's close.
+    pub fn overrun(&self) -> Seconds {
+        let close = self
+            .window
+            .as_ref()
+            .map_or(Seconds(u64::MAX), |window| window.to);
+        self.times.ready.saturating_sub(close)
+    }
 }
 
 /// Predicted times of one import, in seconds from the origin.
@@ -187,7 +197,9 @@ impl ScratchUse {
     pub fn peak_within(&self, from: Seconds, to: Seconds) -> Bytes {
         let first = self.curve.partition_point(|step| step.at <= from);
         let inside = self.curve[first.saturating_sub(1)..].iter();
-        let held = inside.take_while(|step| step.at <= to).map(|step| step.bytes);
+        let held = inside
+            .take_while(|step| step.at <= to)
+            .map(|step| step.bytes);
         held.max().unwrap_or_default()
     }
 
@@ -251,7 +263,7 @@ pub fn schedule(problem: &Problem) -> Result<Schedule, Cycle> {
         .min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let (_, rule, decoded) = best.expect("there are rules");
     Ok(Schedule {
-        slots: decoded.slots,
+        slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
         unplaced: decoded.unplaced,
         scratch: decoded.scratch,
         bound,
@@ -262,28 +274,22 @@ pub fn schedule(problem: &Problem) -> Result<Schedule, Cycle> {
 /// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
 /// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
 fn score(problem: &Problem, decoded: &decode::Decoded) -> (usize, usize, u64, Seconds) {
-    let overrun = |slot: &&Slot| {
-        let window = slot.window.as_ref();
-        window.is_some_and(|window| slot.times.ready > window.to)
-    };
-    let weight = |vm: &VmKey| decoded.weights.get(vm).copied().unwrap_or(1);
+    let slots = || decoded.slots.iter().map(|(_, slot)| slot);
+    let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
     let down = decoded.slots.iter();
-    let down: u64 = down.map(|s| s.times.downtime().0 * weight(&s.vm)).sum();
+    let down: u64 = down
+        .map(|(job, slot)| slot.times.downtime().0 * problem.jobs[*job].weight)
+        .sum();
     let least: u64 = problem
         .jobs
         .iter()
         .map(|job| job.estimates.downtime(&problem.profile).0 * job.weight)
         .sum();
-    let ready = decoded.slots.iter().map(|slot| slot.times.ready);
+    let ready = slots().map(|slot| slot.times.ready);
     (
         decoded.unplaced.len(),
-        decoded.slots.iter().filter(overrun).count(),
+        overruns.count(),
         down / (least / 100).max(1),
         ready.max().unwrap_or_default(),
     )
-}
-
-/// Whole seconds of an instant of the simulation. All are rounded down, which keeps their order.
-fn seconds(at: Option<Millis>) -> Seconds {
-    at.unwrap_or_default().seconds()
 }

@@ -56,12 +56,11 @@ impl fmt::Display for Rule {
 
 /// Positions of all jobs, most urgent first; ties by plan order and VM.
 pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
-    let takes: Vec<Seconds> = (0..problem.workloads.len())
-        .map(|workload| {
-            let jobs = problem.jobs.iter().filter(|job| job.workload == workload);
-            jobs.map(|job| job.estimates.export.value).sum()
-        })
-        .collect();
+    let mut takes = vec![None; problem.workloads.len()];
+    for job in &problem.jobs {
+        let all: &mut Option<Seconds> = &mut takes[job.workload];
+        *all = Some(all.unwrap_or_default() + job.estimates.export.value);
+    }
     let tails = dag.tails(&takes);
     let dependants = dag.dependants_count();
     let urgency = |job: usize| {

@@ -1,0 +1,302 @@
+//! Judges a finished schedule against its problem, without knowing how it was made.
+//!
+//! Shares no code with the decoder and does not ask the engine's simulation: only the sizes,
+//! durations and limits of the problem, and the times of the schedule.
+
+use std::collections::BTreeMap;
+
+use schemas::ids::VmKey;
+use schemas::units::{Bytes, Seconds};
+
+use super::{Job, Problem, Schedule, Slot};
+
+/// A rule that a schedule breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Not exactly one slot or one reason.
+    #[error("`{vm}` has {slots} slots and {reasons} reasons for having none")]
+    NotPlacedOnce {
+        /// Which VM.
+        vm: VmKey,
+        /// Its slots.
+        slots: usize,
+        /// Its reasons.
+        reasons: usize,
+    },
+    /// A slot for something else.
+    #[error("`{vm}` has a slot and is no VM of the problem")]
+    Unknown {
+        /// Which VM.
+        vm: VmKey,
+    },
+    /// A step before the one that must precede it.
+    #[error("`{vm}` is {step} before it is {before}")]
+    Backwards {
+        /// Which VM.
+        vm: VmKey,
+        /// The step.
+        step: &'static str,
+        /// What must come before.
+        before: &'static str,
+    },
+    /// Shorter than it can be.
+    #[error("`{vm}` takes {takes} for its {phase}, which needs {needs}")]
+    TooFast {
+        /// Which VM.
+        vm: VmKey,
+        /// Which phase.
+        phase: &'static str,
+        /// As scheduled.
+        takes: Seconds,
+        /// As estimated.
+        needs: Seconds,
+    },
+    /// Two exports at once on one engine.
+    #[error("`{first}` and `{second}` are exported at the same time")]
+    TwoExports {
+        /// One.
+        first: VmKey,
+        /// The other.
+        second: VmKey,
+    },
+    /// More scratch than there is.
+    #[error("at {at} `{target}` holds {held} of {usable} usable scratch")]
+    ScratchExceeded {
+        /// The target.
+        target: schemas::ids::TargetName,
+        /// When.
+        at: Seconds,
+        /// So much.
+        held: Bytes,
+        /// So much is allowed.
+        usable: Bytes,
+    },
+    /// Created before one that it depends on runs.
+    #[error("`{vm}` is created before `{on}` runs")]
+    TooEarly {
+        /// Which VM.
+        vm: VmKey,
+        /// Which one it depends on.
+        on: VmKey,
+    },
+    /// Depends on one that is never imported.
+    #[error("`{vm}` is created although `{on}` has no slot")]
+    WithoutDependency {
+        /// Which VM.
+        vm: VmKey,
+        /// Which one it depends on.
+        on: VmKey,
+    },
+    /// Both under way at the same time.
+    #[error("`{first}` and `{second}` exclude each other and are under way at the same time")]
+    Together {
+        /// One.
+        first: VmKey,
+        /// The other.
+        second: VmKey,
+    },
+    /// Started outside its windows.
+    #[error("`{vm}` is created at {at}, when none of its windows lets it")]
+    OutsideWindow {
+        /// Which VM.
+        vm: VmKey,
+        /// When.
+        at: Seconds,
+    },
+}
+
+/// All rules that the schedule breaks; none, if it may be carried out. An end after a window's
+/// close is no violation: this engine cannot abort an export, so it can only be predicted
+/// ([`Slot::overrun`]).
+pub fn check_schedule(problem: &Problem, schedule: &Schedule) -> Vec<Violation> {
+    let jobs: BTreeMap<&VmKey, &Job> = problem.jobs.iter().map(|job| (&job.vm, job)).collect();
+    let mut found = placement(problem, schedule);
+    let mut pairs = Vec::new();
+    for slot in &schedule.slots {
+        match jobs.get(&slot.vm) {
+            Some(job) => pairs.push((*job, slot)),
+            None => found.push(Violation::Unknown {
+                vm: slot.vm.clone(),
+            }),
+        }
+    }
+    for (job, slot) in &pairs {
+        steps(job, slot, &mut found);
+        windows(problem, job, slot, &mut found);
+    }
+    for target in 0..problem.targets.len() {
+        let own: Vec<(&Job, &Slot)> = pairs
+            .iter()
+            .copied()
+            .filter(|(job, _)| job.target == target)
+            .collect();
+        exports(&own, &mut found);
+        scratch(problem, target, &own, &mut found);
+    }
+    dependencies(problem, &pairs, &mut found);
+    exclusions(&pairs, &mut found);
+    found
+}
+
+/// Every job has exactly one slot, or exactly one reason.
+fn placement(problem: &Problem, schedule: &Schedule) -> Vec<Violation> {
+    let mut count: BTreeMap<&VmKey, (usize, usize)> = BTreeMap::new();
+    for slot in &schedule.slots {
+        count.entry(&slot.vm).or_default().0 += 1;
+    }
+    for unplaced in &schedule.unplaced {
+        count.entry(&unplaced.vm).or_default().1 += 1;
+    }
+    let counted = problem.jobs.iter().map(|job| {
+        let (slots, reasons) = count.get(&job.vm).copied().unwrap_or_default();
+        (job, slots, reasons)
+    });
+    counted
+        .filter(|(_, slots, reasons)| slots + reasons != 1)
+        .map(|(job, slots, reasons)| Violation::NotPlacedOnce {
+            vm: job.vm.clone(),
+            slots,
+            reasons,
+        })
+        .collect()
+}
+
+/// Its own steps follow each other, and none is shorter than it can be.
+fn steps(job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
+    let t = &slot.times;
+    let order = [
+        ("created", t.created),
+        ("off", t.off),
+        ("being exported", t.export_start),
+        ("exported", t.exported),
+        ("taken in", t.images_in),
+        ("created as a machine", t.machine),
+        ("ready", t.ready),
+        ("seen running", t.running),
+        ("released", t.released),
+    ];
+    for pair in order.windows(2) {
+        if pair[0].1 > pair[1].1 {
+            found.push(Violation::Backwards {
+                vm: slot.vm.clone(),
+                step: pair[1].0,
+                before: pair[0].0,
+            });
+        }
+    }
+    let estimates = &job.estimates;
+    let phases = [
+        ("shutdown", t.created, t.off, estimates.shutdown.value),
+        ("export", t.export_start, t.exported, estimates.export.value),
+        ("images", t.exported, t.images_in, estimates.images.value),
+        ("boot", t.machine, t.ready, estimates.boot.value),
+    ];
+    for (phase, from, to, needs) in phases {
+        let takes = to.saturating_sub(from);
+        // Both ends are rounded down to whole seconds.
+        if takes + Seconds(1) < needs {
+            found.push(Violation::TooFast {
+                vm: slot.vm.clone(),
+                phase,
+                takes,
+                needs,
+            });
+        }
+    }
+}
+
+/// It is created inside of a window, and not in its lockout.
+fn windows(problem: &Problem, job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
+    let Some(calendar) = job.calendar else {
+        return;
+    };
+    let at = slot.times.created;
+    let lets = problem.calendars[calendar]
+        .iter()
+        .any(|window| window.from <= at && at < window.last_start.min(window.to));
+    if !lets {
+        found.push(Violation::OutsideWindow {
+            vm: slot.vm.clone(),
+            at,
+        });
+    }
+}
+
+/// One export at a time.
+fn exports(own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+    let mut slots: Vec<&Slot> = own.iter().map(|(_, slot)| *slot).collect();
+    slots.sort_by_key(|slot| (slot.times.export_start, slot.times.exported));
+    for pair in slots.windows(2) {
+        if pair[1].times.export_start < pair[0].times.exported {
+            found.push(Violation::TwoExports {
+                first: pair[0].vm.clone(),
+                second: pair[1].vm.clone(),
+            });
+        }
+    }
+}
+
+/// At the start of each export, which is when the scratch fills: its peak, and what all others
+/// hold that are exported and not released.
+fn scratch(problem: &Problem, target: usize, own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+    let limit = &problem.targets[target];
+    for (job, slot) in own {
+        let at = slot.times.export_start;
+        let others = own.iter().filter(|(other, _)| other.vm != job.vm);
+        let resident: Bytes = others
+            .filter(|(_, other)| other.times.exported <= at && at < other.times.released)
+            .map(|(other, _)| other.size.resident.0)
+            .sum();
+        let held = resident + job.size.peak.0.max(job.size.resident.0);
+        if held > limit.usable {
+            found.push(Violation::ScratchExceeded {
+                target: limit.name.clone(),
+                at,
+                held,
+                usable: limit.usable,
+            });
+        }
+    }
+}
+
+/// All machines of a workload run before one that depends on it is created.
+fn dependencies(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+    let running: BTreeMap<&VmKey, Seconds> = pairs
+        .iter()
+        .map(|(job, slot)| (&job.vm, slot.times.running))
+        .collect();
+    let mut members: Vec<Vec<&Job>> = vec![Vec::new(); problem.workloads.len()];
+    for job in &problem.jobs {
+        members[job.workload].push(job);
+    }
+    for (job, slot) in pairs {
+        let after = &problem.workloads[job.workload].after;
+        for other in after.iter().flat_map(|workload| &members[*workload]) {
+            let (vm, on) = (slot.vm.clone(), other.vm.clone());
+            match running.get(&other.vm) {
+                Some(running) if *running <= slot.times.created => {}
+                Some(_) => found.push(Violation::TooEarly { vm, on }),
+                None => found.push(Violation::WithoutDependency { vm, on }),
+            }
+        }
+    }
+}
+
+/// Those that would write the same files are never under way together.
+fn exclusions(pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+    let slots: BTreeMap<&VmKey, &Slot> = pairs.iter().map(|(job, slot)| (&job.vm, *slot)).collect();
+    for (job, slot) in pairs {
+        let others = job.excludes.iter().filter(|other| **other > job.vm);
+        for other in others.filter_map(|other| slots.get(other)) {
+            // Engines of different targets share no files.
+            let (a, b) = (&slot.times, &other.times);
+            let apart = a.released <= b.created || b.released <= a.created;
+            if slot.target == other.target && !apart {
+                found.push(Violation::Together {
+                    first: slot.vm.clone(),
+                    second: other.vm.clone(),
+                });
+            }
+        }
+    }
+}
