@@ -328,7 +328,8 @@ impl Machine {
         let vm = Vm {
             id: VmId::new(item.name.as_str()),
             name: VmName::new(item.name.as_str()),
-            url: Some(item.url.clone()),
+            // Without its query, where people keep signatures.
+            url: Some(archive.shown()),
             description: found.description,
             guest_os: found.guest_os,
             hw_version: found.hw_version,

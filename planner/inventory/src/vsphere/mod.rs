@@ -192,19 +192,14 @@ async fn pull_through(
     };
     let session = Session::open(http, url.clone(), account).await?;
     let told = |what: &'static str, count: usize| progress.at(name.as_str(), what, count as u64);
-    let result = within_limits(read(&session, &url, &place.datacenter, &told)).await;
+    let result = within_limits(read(&session, &place.datacenter, &told)).await;
     session.log_out().await;
-
-    let mut inventory = result?;
-    inventory.about.tls = http.trust().mode(&url).to_owned();
-    inventory.about.user = Some(account.user.to_owned());
-    Ok(inventory)
+    result
 }
 
 /// What lies between login and logout.
 async fn read(
     session: &Session<'_>,
-    url: &reqwest::Url,
     datacenter: &str,
     told: &impl Fn(&'static str, usize),
 ) -> Result<SourceInventory, VsphereError> {
@@ -213,7 +208,7 @@ async fn read(
     let mut all = places.datacenters();
     let Some(at) = all.iter().position(|dc| dc.path == wanted) else {
         return Err(VsphereError::NoDatacenter {
-            url: shown(url),
+            url: session.endpoint(),
             wanted: wanted.to_owned(),
             known: all.into_iter().map(|dc| dc.path).collect(),
         });
@@ -222,7 +217,7 @@ async fn read(
     let fields = read_fields(session).await?;
     let mut drafts = read_light(session, &dc, &places, &fields, told).await?;
     read_heavy(session, &mut drafts, &places, told).await?;
-    Ok(inventory(session, url, dc, &places, drafts))
+    Ok(inventory(session, dc, &places, drafts))
 }
 
 async fn read_places(
@@ -298,7 +293,7 @@ async fn read_light(
                 .refused
                 .first()
                 .map_or("it has no name", |(_, kind)| kind);
-            session.note("a VM", reason);
+            session.note("vms", reason);
         }
         draft
     };
@@ -363,7 +358,6 @@ async fn read_heavy(
 /// Puts the snapshot together.
 fn inventory(
     session: &Session<'_>,
-    url: &reqwest::Url,
     dc: Datacenter,
     places: &Places,
     drafts: BTreeMap<String, Draft>,
@@ -395,15 +389,15 @@ fn inventory(
     let about = SourceAbout {
         schema: SCHEMA.to_owned(),
         kind: SourceKind::Vmware,
-        endpoint: shown(url),
+        endpoint: session.endpoint(),
         instance: session.service.instance.clone(),
         datacenter: Some(dc.path),
         region: None,
         project: None,
         product: session.service.product.clone(),
         api: BTreeMap::from([("vim25".to_owned(), session.version.to_owned())]),
-        tls: String::new(),
-        user: None,
+        tls: session.tls().to_owned(),
+        user: Some(session.user().to_owned()),
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),

@@ -213,9 +213,10 @@ async fn list_once<T>(
         }
         Scope::These(refs) => {
             let left = refs.iter().filter(|one| !learnt.gone.contains(&one.id));
-            let objects: String = left
-                .map(|one| format!("<objectSet>{}</objectSet>", one.element("obj")))
-                .collect();
+            let mut objects = String::new();
+            for one in left {
+                let _ = write!(objects, "<objectSet>{}</objectSet>", one.element("obj"));
+            }
             if objects.is_empty() {
                 return Ok(Vec::new());
             }
@@ -286,10 +287,10 @@ async fn pages<T>(
     let mut next = ("RetrievePropertiesEx", specification);
     loop {
         let (method, arguments) = next;
-        let mut lost = false;
+        let mut is_over = false;
         let take = |node| {
             let mut object = Object::from_node(node);
-            lost |= object.lost_session();
+            is_over |= object.lost_session();
             object.refused.retain(|(path, kind)| {
                 let unknown = kind == "InvalidProperty";
                 if unknown {
@@ -304,7 +305,7 @@ async fn pages<T>(
         let answer = session
             .read_list(method, collector, &arguments, list, take)
             .await?;
-        if lost {
+        if is_over {
             let fault = Fault {
                 kind: "NotAuthenticated".to_owned(),
                 ..Fault::default()

@@ -24,7 +24,7 @@ const VERSIONS: [&str; 9] = [
 /// What is spoken with a server that does not list its versions.
 const VERSION_OLDEST: &str = VERSIONS[VERSIONS.len() - 1];
 /// The cookie that is the session.
-const COOKIE_NAME: &str = "vmware_soap_session";
+const COOKIE_NAME: &str = "vmware_soap_session=";
 /// A logout that is not answered by then is given up: the session ends by itself (30 min idle).
 const LOGOUT_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Err(VsphereError::Fault { fault, .. }) if fault.kind == "InvalidLogin" => {
-                let url = shown(&self.url);
+                let url = self.endpoint();
                 Err(VsphereError::WrongPassword {
                     url,
                     user: user.to_owned(),
@@ -251,6 +251,21 @@ impl<'a> Session<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The server's address, for messages and files.
+    pub(crate) fn endpoint(&self) -> String {
+        shown(&self.url)
+    }
+
+    /// How the server's certificate is checked.
+    pub(crate) fn tls(&self) -> &'static str {
+        self.http.trust().mode(&self.url)
+    }
+
+    /// The user that is logged in.
+    pub(crate) fn user(&self) -> &str {
+        self.account.user
     }
 
     /// How often this session has logged in.
@@ -339,21 +354,15 @@ impl<'a> Session<'a> {
     }
 
     fn keep_cookie(&self, answer: &Answer) {
-        let values = answer
-            .headers
-            .get_all(SET_COOKIE)
-            .iter()
-            .filter_map(|v| v.to_str().ok());
-        let ours = |pair: &&str| {
-            pair.split('=')
-                .next()
-                .is_some_and(|key| key.trim() == COOKIE_NAME)
-        };
-        let pairs = values
-            .filter_map(|value| value.split(';').next())
-            .filter(ours);
-        if let Some(pair) = pairs.last() {
-            self.state().cookie = Some(pair.trim().to_owned());
+        for value in answer.headers.get_all(SET_COOKIE) {
+            let pair = value
+                .to_str()
+                .ok()
+                .and_then(|value| value.split(';').next());
+            let ours = pair.filter(|pair| pair.trim().starts_with(COOKIE_NAME));
+            if let Some(pair) = ours {
+                self.state().cookie = Some(pair.trim().to_owned());
+            }
         }
     }
 
