@@ -288,17 +288,16 @@ impl<'a> Decoder<'a> {
         }
         target.look = false;
         target.wake = None;
-        let ahead = self.ahead(lane);
-        if ahead == Ahead::Exporting {
+        let target = &self.lanes[lane];
+        if target.live.values().any(|(id, _)| target.is_in_front(*id)) {
             return;
         }
-        let policy = self.estate.problem.admission;
         let mut opens = None;
         for place in 0..self.lanes[lane].waiting.len() {
             let job = self.lanes[lane].waiting[place];
             match self.may_start(lane, job) {
                 Ok(window) => {
-                    match due(policy, ahead, self.estate.jobs[job].lead, self.now) {
+                    match self.due(lane, job) {
                         Due::Now => self.create(lane, place, window),
                         Due::At(at) => self.lanes[lane].wake = Some(at),
                         Due::Later => {}
@@ -317,24 +316,18 @@ impl<'a> Decoder<'a> {
         self.lanes[lane].wake = opens.filter(|at| *at < NEVER).map(Millis::from);
     }
 
-    /// How far the import before is, as the executor sees it.
-    fn ahead(&self, lane: usize) -> Ahead {
+    /// When a job that may start is due, after those under way: the executor's rule.
+    fn due(&self, lane: usize, job: usize) -> Due {
+        let (policy, lead) = (self.estate.problem.admission, self.estate.jobs[job].lead);
         let lane = &self.lanes[lane];
-        let Some(last) = lane.last else {
-            return Ahead::Over;
-        };
-        let times = lane.sim.import(last).times();
-        match (times.machine, times.exported) {
-            (Some(_), _) => Ahead::Created,
-            (None, None) => Ahead::Exporting,
-            (None, Some(exported)) => {
-                let job = &self.estate.problem.jobs[lane.job_of[last.index()]];
-                let predicted = exported + job.estimates.images.value.into();
-                Ahead::Imaging {
-                    images_in: times.images_in.unwrap_or(predicted),
-                }
-            }
-        }
+        let ahead = lane.live.iter().map(|(other, (id, _))| {
+            let images = self.estate.problem.jobs[*other].estimates.images.value;
+            lane.ahead(*id, images.into())
+        });
+        ahead
+            .map(|ahead| due(policy, ahead, lead, self.now))
+            .max()
+            .unwrap_or(Due::Now)
     }
 
     /// Whether the job may start now; in which window, or what keeps it back.
@@ -512,6 +505,24 @@ impl<'a> Decoder<'a> {
 }
 
 impl Lane {
+    /// Whether an import is created and not yet exported: no other one is created beside it.
+    fn is_in_front(&self, id: ImportId) -> bool {
+        self.sim.import(id).times().exported.is_none()
+    }
+
+    /// How far an import is, as the executor sees it. `images` is how long its images are predicted
+    /// to take.
+    fn ahead(&self, id: ImportId, images: Millis) -> Ahead {
+        let times = self.sim.import(id).times();
+        match (times.machine, times.exported) {
+            (Some(_), _) => Ahead::Created,
+            (None, None) => Ahead::Exporting,
+            (None, Some(exported)) => Ahead::Imaging {
+                images_in: times.images_in.unwrap_or(exported + images),
+            },
+        }
+    }
+
     /// A job under way may hold so much from now on.
     fn hold(&mut self, job: usize, bytes: Bytes) {
         if let Some((_, before)) = self.live.get_mut(&job) {
