@@ -67,17 +67,11 @@ pub enum Verb {
     Inventory(inventory::Arguments),
     #[command(hide = true)]
     Plan(plan::Arguments),
-    #[command(hide = true)]
     Approve(approve::Arguments),
-    #[command(hide = true)]
     Apply(apply::Arguments),
-    #[command(hide = true)]
     Status(status::Arguments),
-    #[command(hide = true)]
     Stop(stop::Arguments),
-    #[command(hide = true)]
     Start(start::Arguments),
-    #[command(hide = true)]
     Controller(controller::Arguments),
     Crd(crd::Arguments),
     Schema(schema::Arguments),
@@ -91,12 +85,12 @@ impl Verb {
             Self::Validate(arguments) => validate::run(&arguments, output),
             Self::Inventory(arguments) => inventory::run(arguments, output),
             Self::Plan(arguments) => plan::run(arguments, output),
-            Self::Approve(arguments) => approve::run(arguments, output),
-            Self::Apply(arguments) => apply::run(arguments, output),
-            Self::Status(arguments) => status::run(arguments, output),
-            Self::Stop(arguments) => stop::run(arguments, output),
-            Self::Start(arguments) => start::run(arguments, output),
-            Self::Controller(arguments) => controller::run(arguments, output),
+            Self::Approve(arguments) => approve::run(&arguments, output),
+            Self::Apply(arguments) => apply::run(&arguments, output),
+            Self::Status(arguments) => status::run(&arguments, output),
+            Self::Stop(arguments) => stop::run(&arguments, output),
+            Self::Start(arguments) => start::run(&arguments, output),
+            Self::Controller(arguments) => controller::run(&arguments, output),
             Self::Crd(arguments) => crd::run(&arguments, output),
             Self::Schema(arguments) => schema::run(&arguments, output),
         }

@@ -22,6 +22,9 @@ pub mod schema;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod interrupt;
+pub mod progress;
+pub mod target;
 pub mod validate;
 
 use std::env;

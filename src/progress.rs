@@ -45,6 +45,11 @@ impl<'o> Progress<'o> {
         }
     }
 
+    /// In lines, whatever `output` may draw.
+    pub fn lines(output: &'o Output) -> Self {
+        Self { live: None, ..Self::new(output, "") }
+    }
+
     /// Says a line that stays.
     pub fn line(&self, now: Timestamp, text: &str) {
         let line = format!("{} {text}", now.strftime("%Y-%m-%dT%H:%M:%SZ"));

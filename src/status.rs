@@ -1,14 +1,163 @@
-//! `windrow status`: not built yet.
+//! `windrow status`: how far a plan is, as the cluster has it.
 
+use std::fmt::Write as _;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use executor::{Scope, drive::look};
+use executor_machine::{MachineState, MachineView, RunView};
+use jiff::Timestamp;
+use schemas::ids::{TargetName, WaveName};
+use schemas::units::Seconds;
+use serde_json::{Value, json};
+
+use crate::cli::PlanArgument;
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::load;
 use crate::output::Output;
+use crate::progress::{hold_text, stage_name, wait_text};
+use crate::{runtime, target};
+use kube::ResourceExt as _;
 
 /// Show how far a plan is
+///
+/// Reads the cluster only, and needs no lease: it may be asked while `apply` or the controller
+/// runs.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    plan: PlanArgument,
+    /// Folder of the waves [default: `waves` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    waves: Option<camino::Utf8PathBuf>,
+    /// The target, where the waves are for several
+    #[arg(long, value_name = "NAME")]
+    target: Option<TargetName>,
+    /// Print a table or JSON
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// Forms of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
 
 /// Runs the verb.
-pub fn run(_arguments: Arguments, _output: &Output) -> Result<Outcome, Failure> {
-    Err(Failure::refused("run a verb that is not built yet"))
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    runtime::block_on(async {
+        let plan = load::plan(&arguments.plan.plan)?;
+        let folder = target::waves_folder(&plan, arguments.waves.as_ref());
+        let waves = target::waves(&plan, &folder)?;
+        let name = target::choose(&plan, arguments.target.as_ref(), &waves)?;
+        let cluster = target::connect(&plan, &name).await?;
+        cluster.check().await.map_err(target::failed)?;
+        let scope = Scope::Plan {
+            namespace: plan.namespace(),
+            plan: plan.name(),
+            waves: waves.iter().map(|wave| WaveName::new(wave.value.name_any())).collect(),
+        };
+        let view = look(&cluster, scope).await.map_err(target::failed)?;
+        if view.machines.is_empty() {
+            output.say(&format!(
+                "no wave of `{}` is in the cluster yet: windrow apply {}",
+                plan.name(),
+                arguments.plan.plan
+            ));
+        }
+        match arguments.output {
+            Form::Table => output.data(&table(&view, output.width(), Timestamp::now())),
+            Form::Json => output.data(&format!("{:#}\n", json(&view))),
+        }
+        Ok(Outcome::Done)
+    })
+}
+
+fn table(view: &RunView, width: usize, now: Timestamp) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_header(["wave", "VM", "state", "down", "note"]);
+    for machine in &view.machines {
+        let (state, note) = state(machine);
+        table.add_row([
+            machine.wave.to_string(),
+            machine.name.to_string(),
+            state.to_owned(),
+            down(machine, now).unwrap_or_default(),
+            note,
+        ]);
+    }
+    let mut text = format!("{}\n", table.trim_fmt());
+    let done = view.machines.iter().filter(|m| m.state == MachineState::Done).count();
+    writeln!(
+        text,
+        "\n{done} of {} running, scratch {} of {} held",
+        view.machines.len(),
+        view.scratch_held,
+        view.scratch_usable
+    )
+    .expect("a String takes everything");
+    for hold in &view.holds {
+        writeln!(text, "wave {}: {}", hold.wave, hold_text(hold)).expect("as above");
+    }
+    text
+}
+
+/// The state in one word, and what else there is to say.
+fn state(machine: &MachineView) -> (&'static str, String) {
+    match &machine.state {
+        MachineState::Waiting(wait) => ("waiting", format!("for {}", wait_text(wait))),
+        MachineState::Active(stage) => (stage_name(*stage), String::new()),
+        MachineState::Done => ("running", String::new()),
+        MachineState::Failed(why) => ("failed", why.clone()),
+        MachineState::Blocked { by, name } => ("held back", format!("`{name}` ({by}) failed")),
+    }
+}
+
+/// How long it has been down, or was.
+fn down(machine: &MachineView, now: Timestamp) -> Option<String> {
+    let off = machine.off?;
+    let seconds = machine.ready.unwrap_or(now).duration_since(off).as_secs();
+    Some(Seconds(u64::try_from(seconds).unwrap_or(0)).to_string())
+}
+
+fn json(view: &RunView) -> Value {
+    let machines: Vec<Value> = view
+        .machines
+        .iter()
+        .map(|machine| {
+            let (state, note) = state(machine);
+            json!({
+                "vm": machine.vm,
+                "name": machine.name,
+                "wave": machine.wave,
+                "workload": machine.workload,
+                "record": { "namespace": machine.record.namespace, "name": machine.record.name },
+                "state": state,
+                "note": note,
+                "attempt": machine.attempt,
+                "off": machine.off,
+                "ready": machine.ready,
+            })
+        })
+        .collect();
+    let holds: Vec<Value> = view
+        .holds
+        .iter()
+        .map(|hold| json!({ "wave": hold.wave, "reason": hold_text(hold) }))
+        .collect();
+    json!({
+        "machines": machines,
+        "holds": holds,
+        "scratch": { "heldBytes": view.scratch_held, "usableBytes": view.scratch_usable },
+        "finished": view.finished,
+    })
 }
