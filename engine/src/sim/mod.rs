@@ -15,6 +15,7 @@
 //! it), `queue`, `scratch`, `images`, `view` (what can be seen). It must never know a policy: when
 //! to create an import is others' business ([`crate::admission`]).
 
+mod adopt;
 mod images;
 mod queue;
 mod scratch;
