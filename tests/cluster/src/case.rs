@@ -441,27 +441,27 @@ impl<'w> Case<'w> {
     /// What happened to each import, in seconds.
     fn table(&self) -> String {
         let mut out = String::from(
-            "| import | looks for | created | off | exported | images in | machine | ready | gone | downtime |\n\
-             |---|---|---|---|---|---|---|---|---|---|\n",
+            "| import | looks for | created | off | exported | images in | machine | ready | finished | gone | downtime |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         let cell = |t: Option<f64>| t.map_or_else(|| "–".to_owned(), |t| format!("{t:.1}"));
         for import in self.watch.imports() {
             let machine = text(&import.object, "/status/importedVirtualMachineName");
-            let ready = self
-                .watch
-                .ready(&format!("{}/{machine}", import.namespace()));
+            let machine = format!("{}/{machine}", import.namespace());
+            let ready = self.watch.ready(&machine);
             let off = import.condition("VMPoweredOff");
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {:.1} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 import.place,
                 import.find,
                 import.created,
                 cell(off),
                 cell(import.condition("VMExported")),
                 cell(import.state("diskImagesReady")),
-                cell(import.state("virtualMachineCreated")),
+                cell(self.watch.machine(&machine)),
                 cell(ready),
+                cell(import.state("virtualMachineRunning")),
                 cell(import.gone),
                 cell(off.zip(ready).map(|(off, ready)| ready - off)),
             );

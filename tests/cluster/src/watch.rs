@@ -198,6 +198,12 @@ impl Watch {
             .and_then(|p| p.machines.get(machine).and_then(|(_, ready)| *ready))
     }
 
+    /// When the machine `namespace/name` was first seen.
+    pub fn machine(&self, machine: &str) -> Option<f64> {
+        let picture = self.picture.lock().ok()?;
+        picture.machines.get(machine).map(|(seen, _)| *seen)
+    }
+
     /// Most bytes that lay in the scratch at once.
     pub fn scratch_peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)

@@ -97,8 +97,8 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
 /// `windrow approve` for each wave; its file joins the others.
 fn approve(case: &mut Case<'_>, files: &mut Vec<PathBuf>) -> Result<()> {
     for wave in case.waves()? {
-        let wave = wave.to_string_lossy().into_owned();
-        case.windrow_expect(&["approve", &wave], 0)?;
+        let name = wave.file_name().unwrap_or_default().to_string_lossy();
+        case.windrow_expect(&["approve", &name], 0)?;
     }
     let folder = case.folder.join("approvals");
     for entry in

@@ -87,10 +87,10 @@ fn check(
         let line = said
             .lines()
             .rev()
-            .find(|l| l.contains(name) && l.to_lowercase().contains("fail"));
+            .find(|l| l.trim_start().starts_with(name));
         case.expect(
             format!("the message says that `{name}` failed, and why"),
-            line.is_some_and(|l| l.contains(why)),
+            line.is_some_and(|l| l.contains("failed: ") && l.contains(why)),
             line.map_or_else(|| tail(&said, 12), str::to_owned),
         );
     }
@@ -98,7 +98,7 @@ fn check(
         case.expect(
             format!("the message says that `{name}` is held back"),
             said.lines()
-                .any(|l| l.contains(name) && (l.contains("held back") || l.contains("blocked"))),
+                .any(|l| l.trim_start().starts_with(name) && l.contains("held back: ")),
             "",
         );
     }
