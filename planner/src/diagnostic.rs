@@ -100,13 +100,24 @@ impl fmt::Display for Kind {
             Self::Window => "window",
             Self::Occurrence => "occurrence",
             Self::Wave => "wave",
-            Self::VmName => "VM name",
-            Self::VmId => "VM id",
+            Self::VmName | Self::VmId => "VM",
             Self::Folder => "folder",
             Self::Network => "network",
-            Self::Code => "finding code",
+            Self::Code => "finding",
             Self::TimeZone => "time zone",
         })
+    }
+}
+
+impl Kind {
+    /// `source is called`, `VM has the id`, before a name that nothing bears.
+    fn borne(self) -> String {
+        let verb = match self {
+            Self::VmId => "has the id",
+            Self::Code => "has the code",
+            _ => "is called",
+        };
+        format!("{self} {verb}")
     }
 }
 
@@ -114,7 +125,7 @@ impl fmt::Display for Kind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A name that nothing bears.
-    #[error("no {kind} is called `{name}`{}", among(within.as_deref()))]
+    #[error("no {} `{name}`{}", kind.borne(), among(within.as_deref()))]
     Unknown {
         /// What was to be named.
         kind: Kind,

@@ -18,7 +18,10 @@ pub mod estimate;
 #[cfg(test)]
 mod fixture;
 pub mod graph;
+pub mod pipeline;
 pub mod report;
 pub mod resolve;
 pub mod schedule;
 pub mod waves;
+
+pub use pipeline::{Planned, Refusal, plan};

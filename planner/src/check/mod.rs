@@ -175,7 +175,8 @@ impl Hit {
         }
     }
 
-    fn finding(self, check: &Check) -> Finding {
+    /// The finding of that check.
+    pub(crate) fn finding(self, check: &Check) -> Finding {
         Finding {
             code: check.code.to_owned(),
             severity: self.severity.unwrap_or(check.severity),
@@ -226,6 +227,12 @@ impl Checked {
         });
     }
 
+    /// Moves VMs with a reason from the plan's VMs to its exclusions.
+    pub(crate) fn take_out(&mut self, reasons: BTreeMap<VmKey, ExclusionReason>) {
+        take_out(&mut self.plan, reasons);
+        self.forget_excluded();
+    }
+
     /// Whether a finding blocks anything.
     pub fn is_blocked(&self) -> bool {
         self.findings.iter().any(Finding::blocks)
@@ -233,7 +240,7 @@ impl Checked {
 }
 
 /// The worst first, then by code and subject.
-pub fn sort(findings: &mut [Finding]) {
+pub(crate) fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         (a.severity, &a.code, &a.subject, &a.evidence).cmp(&(
             b.severity,
@@ -310,13 +317,13 @@ fn exclude(plan: &mut ResolvedPlan, findings: &[Finding]) {
         .into_iter()
         .map(|(key, codes)| (key, ExclusionReason::Blocked(codes.into_iter().collect())))
         .collect();
-    fell(plan, &mut reasons);
+    fall(plan, &mut reasons);
     take_out(plan, reasons);
 }
 
 /// Adds to `reasons` the VMs that wait for one of them: a workload of which one VM stays behind
 /// will never be complete, and its dependants wait for all of it.
-pub fn fell(plan: &ResolvedPlan, reasons: &mut BTreeMap<VmKey, ExclusionReason>) {
+fn fall(plan: &ResolvedPlan, reasons: &mut BTreeMap<VmKey, ExclusionReason>) {
     let mut members: BTreeMap<&WorkloadName, Vec<&VmKey>> = BTreeMap::new();
     for vm in &plan.vms {
         members.entry(&vm.workload).or_default().push(&vm.key);
@@ -352,7 +359,7 @@ pub fn fell(plan: &ResolvedPlan, reasons: &mut BTreeMap<VmKey, ExclusionReason>)
 }
 
 /// Moves VMs with a reason from the plan's VMs to its exclusions.
-pub fn take_out(plan: &mut ResolvedPlan, mut reasons: BTreeMap<VmKey, ExclusionReason>) {
+fn take_out(plan: &mut ResolvedPlan, mut reasons: BTreeMap<VmKey, ExclusionReason>) {
     let vms = std::mem::take(&mut plan.vms);
     for vm in vms {
         match reasons.remove(&vm.key) {

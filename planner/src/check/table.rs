@@ -52,9 +52,10 @@ pub const CHECKS: &[&Check] = &[
     &targets::WR003,
     &WR004,
     &disks::WR005,
+    &WR006,
 ];
 
-/// Found by the schedule, so it looks for nothing by itself.
+/// Found by the schedule (`crate::pipeline`), so it looks for nothing by itself.
 const WR004: Check = Check {
     code: "WR004",
     severity: Severity::Blocker,
@@ -65,6 +66,19 @@ const WR004: Check = Check {
     remedy: "lengthen the window, give it more occurrences, or move the VM to a wave with another \
              window",
     never_waived: Some("there is no time at which it could run"),
+    run: |_| Vec::new(),
+};
+
+/// Found by the schedule too.
+const WR006: Check = Check {
+    code: "WR006",
+    severity: Severity::Warning,
+    title: "is predicted to run past the end of its window",
+    reads: "the import's predicted end and its window's close",
+    why: "It starts in time, but others before it keep the engine busy. A running export cannot be \
+          aborted (Q09), so an overrun can only be told.",
+    remedy: "lengthen the window or its `lockout`, or move some VMs of the wave to another one",
+    never_waived: None,
     run: |_| Vec::new(),
 };
 

@@ -1,1 +1,300 @@
-//! To be written.
+//! What a plan comes to: for people as text, for programs as JSON.
+//!
+//! Takes the results of all stages and gives a [`PlanReport`], a plain struct with everything that
+//! is told; `text` says it in words. Nothing is decided here.
+
+mod clock;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemas::finding::{Finding, Severity};
+use schemas::forecast::ImportForecast;
+use schemas::ids::{OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName};
+use schemas::units::{Bytes, Seconds};
+use serde::Serialize;
+
+use crate::check::Checked;
+use crate::diagnostic::list;
+use crate::resolve::{Exclusion, ExclusionReason};
+use crate::schedule::{Problem, Schedule, all_at_once};
+use crate::waves::Rendered;
+
+pub use text::{findings, render};
+
+/// The schema named in the JSON form.
+pub const SCHEMA: &str = "windrow.plan-report/1";
+
+/// Shares of the scratch, in hundredths, from which on a wave is called tight: above it one more
+/// small VM, or a leak, makes the next import wait.
+const TIGHT_HUNDREDTHS_MIN: u64 = 95;
+
+/// What a plan comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanReport {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// The plan.
+    pub plan: PlanName,
+    /// Whether every VM that is still to be moved has a place.
+    pub fits: bool,
+    /// Machines that the waves move.
+    pub vms: usize,
+    /// Machines that run on their target already.
+    pub moved: usize,
+    /// Provisioned bytes of all disks that the waves move.
+    pub disks: Bytes,
+    /// Where they come from.
+    pub sources: Vec<SourceName>,
+    /// Where they go.
+    pub targets: Vec<TargetName>,
+    /// The instant that all times count from; absent: from whenever the plan starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Timestamp>,
+    /// The zone that times are shown in.
+    pub time_zone: String,
+    /// The waves, by number.
+    pub waves: Vec<WaveLine>,
+    /// The last machine is ready.
+    pub ends: Seconds,
+    /// No schedule can end before.
+    pub ends_at_least: Seconds,
+    /// Hundredths that are at most left to gain.
+    pub gap_percent: u64,
+    /// Downtime of all machines together.
+    pub downtime: Downtime,
+    /// The same machines, all applied at once.
+    pub all_at_once: AtOnce,
+    /// VMs that were selected and are not moved, by key.
+    pub left_out: Vec<LeftOut>,
+    /// All findings, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// One wave in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveLine {
+    /// Its file's name without `.yaml`.
+    pub stem: String,
+    /// Its target.
+    pub target: TargetName,
+    /// Its machines.
+    pub vms: usize,
+    /// Its window, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowName>,
+    /// Which occurrence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurrence: Option<OccurrenceId>,
+    /// First guest off.
+    pub starts: Seconds,
+    /// Last machine ready.
+    pub ends: Seconds,
+    /// Downtime of its machines.
+    pub downtime: Downtime,
+    /// Most scratch bytes that its target holds meanwhile.
+    pub scratch_peak: Bytes,
+    /// Scratch bytes that may be used.
+    pub scratch_usable: Bytes,
+    /// Whether hardly any scratch is left.
+    pub tight: bool,
+}
+
+/// How long machines are down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Downtime {
+    /// Half of them are down no longer than this.
+    pub p50: Seconds,
+    /// The longest.
+    pub worst: Seconds,
+    /// Whose that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_vm: Option<VmName>,
+}
+
+/// What `kubectl apply -f` of all imports would come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AtOnce {
+    /// The last machine would be ready.
+    pub ends: Seconds,
+    /// Mean downtime.
+    pub downtime_mean: Seconds,
+    /// Longest downtime.
+    pub downtime_worst: Seconds,
+    /// Scratch that would be needed, on the target that would need most.
+    pub scratch: Bytes,
+}
+
+/// A VM that was selected and is not moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// Which.
+    pub vm: VmKey,
+    /// Its name.
+    pub name: VmName,
+    /// Why, as a word for programs: `template`, `moved`, `blocked`, `behind`, `noWindow`.
+    pub kind: &'static str,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl PlanReport {
+    /// Of all that the stages gave.
+    pub fn new(
+        checked: &Checked,
+        problem: &Problem,
+        schedule: &Schedule,
+        rendered: &Rendered,
+    ) -> Self {
+        let plan = &checked.plan;
+        let at_once = all_at_once(problem);
+        let left_out: Vec<LeftOut> = plan.exclusions.iter().map(LeftOut::new).collect();
+        let times = || {
+            rendered
+                .forecast
+                .waves
+                .iter()
+                .flat_map(|wave| &wave.imports)
+        };
+        Self {
+            schema: SCHEMA,
+            plan: plan.name.clone(),
+            fits: left_out.iter().all(|out| !out.missed()),
+            vms: plan.vms.len(),
+            moved: left_out.iter().filter(|out| out.kind == "moved").count(),
+            disks: plan.vms.iter().map(|vm| vm.footprint.disks).sum(),
+            sources: distinct(plan.vms.iter().map(|vm| &vm.key.source)),
+            targets: distinct(plan.vms.iter().map(|vm| &vm.target)),
+            origin: plan.start,
+            time_zone: plan
+                .windows
+                .iter()
+                .find_map(|window| window.time_zone.clone())
+                .unwrap_or_else(|| "UTC".to_owned()),
+            waves: wave_lines(checked, rendered),
+            ends: schedule.ends(),
+            ends_at_least: schedule.bound.ends,
+            gap_percent: schedule.gap(),
+            downtime: Downtime::of(times()),
+            all_at_once: AtOnce {
+                ends: at_once.ends,
+                downtime_mean: at_once.mean,
+                downtime_worst: at_once.max,
+                scratch: at_once.scratch,
+            },
+            left_out,
+            findings: checked.findings.clone(),
+        }
+    }
+
+    /// How many findings of that severity are not waived.
+    pub fn count(&self, severity: Severity) -> usize {
+        let open = |finding: &&Finding| finding.severity == severity && finding.waived_by.is_none();
+        self.findings.iter().filter(open).count()
+    }
+}
+
+fn distinct<'a, T: Ord + Clone + 'a>(items: impl Iterator<Item = &'a T>) -> Vec<T> {
+    items
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .cloned()
+        .collect()
+}
+
+fn wave_lines(checked: &Checked, rendered: &Rendered) -> Vec<WaveLine> {
+    let forecasts: BTreeMap<&str, _> = rendered
+        .forecast
+        .waves
+        .iter()
+        .map(|wave| (wave.wave.as_str(), wave))
+        .collect();
+    rendered
+        .waves
+        .iter()
+        .filter_map(|wave| {
+            let forecast = forecasts.get(wave.object.metadata.name.as_deref()?)?;
+            let spec = &wave.object.spec;
+            let usable = checked.plan.targets.get(&spec.target.name)?.usable;
+            let full = u128::from(forecast.scratch_peak.0) * 100;
+            Some(WaveLine {
+                stem: wave.stem.clone(),
+                target: spec.target.name.clone(),
+                vms: spec.imports.len(),
+                window: spec.window.as_ref().map(|window| window.name.clone()),
+                occurrence: spec.window.as_ref().map(|window| window.occurrence.clone()),
+                starts: forecast.starts,
+                ends: forecast.ends,
+                downtime: Downtime::of(forecast.imports.iter()),
+                scratch_peak: forecast.scratch_peak,
+                scratch_usable: usable,
+                tight: full >= u128::from(usable.0) * u128::from(TIGHT_HUNDREDTHS_MIN),
+            })
+        })
+        .collect()
+}
+
+impl Downtime {
+    fn of<'a>(imports: impl Iterator<Item = &'a ImportForecast>) -> Self {
+        let mut downtimes: Vec<(Seconds, &VmName)> = imports
+            .map(|import| (import.downtime(), &import.name))
+            .collect();
+        downtimes.sort();
+        let Some((worst, vm)) = downtimes.last() else {
+            return Self::default();
+        };
+        Self {
+            p50: downtimes[(downtimes.len() - 1) / 2].0,
+            worst: *worst,
+            worst_vm: Some((*vm).clone()),
+        }
+    }
+}
+
+impl LeftOut {
+    fn new(exclusion: &Exclusion) -> Self {
+        let (kind, reason) = match &exclusion.reason {
+            ExclusionReason::Template => ("template", "it is a template".to_owned()),
+            ExclusionReason::Moved { moved, .. } => {
+                let wave = moved
+                    .wave
+                    .as_ref()
+                    .map(|wave| format!(", moved by `{wave}`"));
+                (
+                    "moved",
+                    format!(
+                        "runs on {} already{}",
+                        moved.target,
+                        wave.unwrap_or_default()
+                    ),
+                )
+            }
+            ExclusionReason::Blocked(codes) => {
+                ("blocked", format!("blocked by {}", codes.join(", ")))
+            }
+            ExclusionReason::Behind(vms) => ("behind", format!("waits for {}", list(vms))),
+            ExclusionReason::NoWindow(window) => {
+                ("noWindow", format!("fits no occurrence of `{window}`"))
+            }
+        };
+        Self {
+            vm: exclusion.key.clone(),
+            name: exclusion.name.clone(),
+            kind,
+            reason,
+        }
+    }
+
+    /// Whether it should have been moved, and cannot be.
+    fn missed(&self) -> bool {
+        matches!(self.kind, "blocked" | "behind" | "noWindow")
+    }
+}

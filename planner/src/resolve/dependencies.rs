@@ -8,6 +8,7 @@ use schemas::plan::{PinnedWave, PlanSpec};
 use super::site::Site;
 use super::{ResolvedWave, ResolvedWindow, ResolvedWorkload};
 use crate::diagnostic::{Diagnostics, File, Kind, Place, Problem, nearest};
+use crate::graph::{Cycle, Dag};
 
 /// Resolves names of workloads, the order among them, and pinned waves.
 pub(super) fn resolve(
@@ -30,10 +31,10 @@ pub(super) fn resolve(
             );
         }
     }
-    let before: Vec<BTreeSet<usize>> = (0..spec.workloads.len())
+    let before: Vec<Vec<usize>> = (0..spec.workloads.len())
         .map(|i| depends_on(spec, i, &positions, out))
         .collect();
-    let levels = levels(&before).unwrap_or_else(|cycle| {
+    let levels = levels(&before).unwrap_or_else(|Cycle { members: cycle }| {
         let names = |i: &usize| spec.workloads[*i].name.to_string();
         let cycle: Vec<String> = cycle.iter().chain(cycle.first()).map(names).collect();
         let first = positions
@@ -104,12 +105,12 @@ fn depends_on(
     i: usize,
     positions: &BTreeMap<&WorkloadName, usize>,
     out: &mut Diagnostics,
-) -> BTreeSet<usize> {
-    let mut before = BTreeSet::new();
+) -> Vec<usize> {
+    let mut before = Vec::new();
     for (n, name) in spec.workloads[i].depends_on.iter().enumerate() {
         match positions.get(name) {
             Some(position) => {
-                before.insert(*position);
+                before.push(*position);
             }
             None => out.error(
                 plan(&format!("workloads[{i}].dependsOn[{n}]")),
@@ -120,47 +121,21 @@ fn depends_on(
     before
 }
 
-/// For each node the longest chain before it.
+/// For each workload the longest chain before it.
 ///
 /// # Errors
-/// A circle, member by member, each waiting for the next, beginning with the lowest.
-fn levels(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
-    let mut levels: Vec<Option<usize>> = vec![None; before.len()];
-    loop {
-        let mut grown = false;
-        for i in 0..before.len() {
-            if levels[i].is_some() {
-                continue;
-            }
-            let known: Option<Vec<usize>> = before[i].iter().map(|b| levels[*b]).collect();
-            if let Some(known) = known {
-                levels[i] = Some(known.into_iter().map(|level| level + 1).max().unwrap_or(0));
-                grown = true;
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
-    let Some(stuck) = levels.iter().position(Option::is_none) else {
-        return Ok(levels.into_iter().flatten().collect());
-    };
-    // Whoever is stuck waits for one that is: following it must come round.
-    let mut path = vec![stuck];
-    loop {
-        let last = path[path.len() - 1];
-        let next = *before[last]
+/// A circle, member by member, each waiting for the next.
+fn levels(before: &[Vec<usize>]) -> Result<Vec<usize>, Cycle> {
+    let dag = Dag::new(before)?;
+    let mut levels = vec![0; before.len()];
+    for &workload in dag.order() {
+        let chain = before[workload]
             .iter()
-            .find(|b| levels[**b].is_none())
-            .expect("a node is left without a level only if one before it is");
-        if let Some(at) = path.iter().position(|node| *node == next) {
-            let mut cycle = path.split_off(at);
-            let lowest = (0..cycle.len()).min_by_key(|i| cycle[*i]).unwrap_or(0);
-            cycle.rotate_left(lowest);
-            return Err(cycle);
-        }
-        path.push(next);
+            .map(|earlier| levels[*earlier] + 1)
+            .max();
+        levels[workload] = chain.unwrap_or(0);
     }
+    Ok(levels)
 }
 
 /// For each pinned workload its wave's position.
@@ -256,28 +231,10 @@ fn check_window(
 mod tests {
     use super::*;
 
-    fn edges(edges: &[(usize, usize)], nodes: usize) -> Vec<BTreeSet<usize>> {
-        let mut before = vec![BTreeSet::new(); nodes];
-        for (node, earlier) in edges {
-            before[*node].insert(*earlier);
-        }
-        before
-    }
-
     // A level is the longest chain before it, not the shortest.
     #[test]
     fn levels_are_longest_chains() {
-        let before = edges(&[(0, 1), (1, 2), (0, 2)], 4);
+        let before = [vec![1, 2], vec![2], vec![], vec![]];
         assert_eq!(levels(&before), Ok(vec![2, 1, 0, 0]));
-    }
-
-    // A circle is told member by member, without those that only lead into it.
-    #[test]
-    fn circles() {
-        assert_eq!(
-            levels(&edges(&[(0, 3), (3, 2), (2, 1), (1, 3)], 4)),
-            Err(vec![1, 3, 2])
-        );
-        assert_eq!(levels(&edges(&[(1, 1)], 2)), Err(vec![1]));
     }
 }

@@ -1,1 +1,343 @@
+//! What resolves to what, and what is wrong where.
 
+use schemas::machine::Stage;
+
+use super::ExclusionReason;
+use crate::fixture::{Fixture, server, vsphere_vm};
+
+const WEB: &str = r#"
+workloads:
+- name: web
+  select: [ { source: cloud1, names: [web] } ]
+"#;
+
+fn keys(fixture: &Fixture) -> Vec<String> {
+    fixture
+        .resolved()
+        .vms
+        .iter()
+        .map(|vm| vm.key.to_string())
+        .collect()
+}
+
+// Three servers of one name are three VMs, each looked for by its id: O01 and O02 cannot happen.
+#[test]
+fn openstack_is_found_by_id() {
+    let plan = Fixture::new(WEB).resolved();
+    let found: Vec<_> = plan
+        .vms
+        .iter()
+        .map(|vm| (vm.key.id.as_str(), vm.find.as_str()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("c-web1", "c-web1"),
+            ("c-web2", "c-web2"),
+            ("c-web3", "c-web3")
+        ]
+    );
+    assert!(
+        plan.vms
+            .iter()
+            .all(|vm| vm.machine == "web" && vm.folder.is_none())
+    );
+}
+
+// VMware: folder and name as stored, the machine in lower case; OVA: the item's name throughout.
+#[test]
+fn names_by_kind() {
+    let plan = Fixture::new(
+        r#"
+workloads:
+- name: db
+  select: [ { source: dc1, names: [ERP-DB-01] }, { source: shelf, ids: [legacy] } ]
+"#,
+    )
+    .resolved();
+    let [db, legacy] = plan.vms.as_slice() else {
+        panic!("two VMs")
+    };
+    assert_eq!(
+        (db.find.as_str(), db.folder.as_deref()),
+        ("ERP-DB-01", Some("erp/db"))
+    );
+    assert_eq!(
+        (db.machine.as_str(), db.source.name.as_str()),
+        ("erp-db-01", "dc1")
+    );
+    assert_eq!(
+        (legacy.find.as_str(), legacy.machine.as_str()),
+        ("legacy", "legacy")
+    );
+    assert_eq!(legacy.source.name, "shelf-legacy");
+    assert!(
+        legacy.record.as_str().starts_with("legacy-crm-"),
+        "{}",
+        legacy.record
+    );
+}
+
+// Fields of an item are ANDed, items are ORed, and a folder's pattern takes no template.
+#[test]
+fn fields_and_items() {
+    let both = Fixture::new(
+        r#"
+workloads:
+- name: app
+  select:
+  - { source: dc1, folder: "erp/*", match: "erp-*-01" }
+  - { source: cloud1, ids: [c-db] }
+"#,
+    );
+    assert_eq!(keys(&both), ["cloud1/c-db", "dc1/42-app1"]);
+    let folder = Fixture::new(
+        r#"
+workloads:
+- name: app
+  select: [ { source: dc1, folder: "erp/app" } ]
+"#,
+    );
+    assert_eq!(keys(&folder), ["dc1/42-app1", "dc1/42-app2"]);
+    let plan = folder.resolved();
+    assert_eq!(plan.exclusions.len(), 1);
+    assert_eq!(plan.exclusions[0].reason, ExclusionReason::Template);
+    let asked = Fixture::new(
+        r#"
+workloads:
+- name: app
+  select: [ { source: dc1, ids: [42-tpl] } ]
+"#,
+    );
+    assert_eq!(keys(&asked), ["dc1/42-tpl"]);
+}
+
+// All mistakes are told at once, each with its field and a way out.
+#[test]
+fn mistakes() {
+    let fixture = Fixture::new(
+        r#"
+start: "2026-11-28T00:00:00Z"
+workloads:
+- name: web
+  select:
+  - { source: cloud1, names: [web, wbe] }
+  - { source: cloud2, names: [web] }
+  - { source: cloud1, folder: x }
+  - { source: dc1, match: "app[" }
+  dependsOn: [dbs]
+- name: db
+  select:
+  - { source: dc1, names: [erp-db-01] }
+  - { source: cloud1, ids: [c-db, c-web1] }
+  - { source: dc1, folder: "epr/db/**" }
+  - { source: dc1, folder: "erp/app", names: [ERP-DB-02] }
+  target: { name: hv2 }
+machines:
+- { vm: { source: cloud1, name: web }, target: { namespace: a } }
+- { vm: { source: dc1, name: erp-app-01 }, scratch: 10Gi }
+- { vm: { source: cloud1, id: c-db } }
+- { vm: { source: cloud1, name: db } }
+waves:
+- { name: pilot, workloads: [web, dbx], window: weekend }
+- { name: second, workloads: [web], occurrence: 2027-W06 }
+waivers:
+- { code: W91, vms: [db], reason: none }
+- { code: N01, vms: [web], reason: none }
+- { code: W01, vms: [dc1/erp-app-01, nobody], reason: none }
+"#,
+    );
+    insta::assert_snapshot!(fixture.told());
+}
+
+// A circle is told member by member, and only its members.
+#[test]
+fn cycle() {
+    let fixture = Fixture::new(
+        r#"
+workloads:
+- { name: a, select: [ { source: cloud1, ids: [c-web1] } ], dependsOn: [b] }
+- { name: b, select: [ { source: cloud1, ids: [c-web2] } ], dependsOn: [c] }
+- { name: c, select: [ { source: cloud1, ids: [c-web3] } ], dependsOn: [b] }
+"#,
+    );
+    insta::assert_snapshot!(
+        fixture.told(),
+        @"Error plan: spec.workloads[1].dependsOn: workloads wait for each other: b → c → b (remove one `dependsOn` of the circle)"
+    );
+}
+
+// What the site says twice, or of what does not exist, is told in the site's own fields.
+#[test]
+fn site_mistakes() {
+    let mut fixture = Fixture::new(WEB);
+    let target = &mut fixture.site.targets[0];
+    target.networks.push(target.networks[0].clone());
+    target.networks[2].source = "cloud".into();
+    target.scratch.capacity = None;
+    fixture = fixture.target(|target| target.about.scratch = None);
+    fixture.site.sources[2].name = "dc1".into();
+    fixture.plan.spec.inline_site = Some(fixture.site.clone());
+    insta::assert_snapshot!(fixture.told());
+}
+
+// A snapshot that is missing, or of another kind of source, is not planned with.
+#[test]
+fn snapshots() {
+    let mut fixture = Fixture::new(WEB);
+    let vcenter = fixture.inventory.sources["dc1"].clone();
+    fixture.inventory.sources.insert("cloud1".into(), vcenter);
+    insta::assert_snapshot!(fixture.told());
+    fixture.inventory.sources.clear();
+    insta::assert_snapshot!(fixture.told());
+    let doubled = Fixture::new(WEB).add("cloud1", server("c-web1", "other"));
+    insta::assert_snapshot!(doubled.told());
+}
+
+// What the ledger says runs is done, even under an older name; what failed is planned under the
+// record that it has.
+#[test]
+fn ledger() {
+    let plan = Fixture::new(WEB)
+        .ledger("project-id", "cloud1", "c-web1", "Old Name", Stage::Running)
+        .ledger("project-id", "cloud1", "c-web2", "old", Stage::Failed)
+        .ledger("other-project", "cloud1", "c-web3", "web", Stage::Running)
+        .resolved();
+    assert_eq!(plan.exclusions.len(), 1);
+    assert!(
+        matches!(&plan.exclusions[0].reason, ExclusionReason::Moved { record, .. } if record.as_str().starts_with("old-name-"))
+    );
+    let [second, third] = plan.vms.as_slice() else {
+        panic!("two VMs are left")
+    };
+    assert!(
+        second.record.as_str().starts_with("old-"),
+        "{}",
+        second.record
+    );
+    assert!(
+        third.record.as_str().starts_with("web-"),
+        "{}",
+        third.record
+    );
+    assert_eq!(third.ledger, None);
+}
+
+// The nearest target counts: the machine's, its workload's, the plan's, field by field.
+#[test]
+fn targets() {
+    let mut fixture = Fixture::new(
+        r#"
+workloads:
+- name: web
+  select: [ { source: cloud1, names: [web] } ]
+  target: { namespace: web }
+- name: db
+  select: [ { source: cloud1, names: [db] } ]
+machines:
+- { vm: { source: cloud1, id: c-web2 }, target: { namespace: web-2 } }
+- { vm: { source: cloud1, id: c-web3 }, target: { name: hv2 } }
+"#,
+    );
+    let mut other = fixture.site.targets[0].clone();
+    other.name = "hv2".into();
+    fixture.site.targets.push(other);
+    let plan = fixture.resolved();
+    let places: Vec<_> = plan
+        .vms
+        .iter()
+        .map(|vm| format!("{} {}/{}", vm.key.id, vm.target, vm.namespace))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "c-db hv1/erp",
+            "c-web1 hv1/web",
+            "c-web2 hv1/web-2",
+            "c-web3 hv2/web"
+        ]
+    );
+}
+
+// The order in which an inventory lists VMs changes nothing.
+#[test]
+fn order_of_the_inventory() {
+    let fixture = Fixture::new(WEB).add("dc1", vsphere_vm("1", "", "first"));
+    let mut turned = Fixture::new(WEB).add("dc1", vsphere_vm("1", "", "first"));
+    for source in turned.inventory.sources.values_mut() {
+        source.vms.reverse();
+    }
+    assert_eq!(fixture.resolved(), turned.resolved());
+}
+
+const WINDOW: &str = r#"
+- name: weekend
+  every: { cron: "30 2 * * 0", timeZone: Europe/Berlin, lasts: 4h }
+  lockout: 30m
+- name: quarter
+  occurrences: [ { id: W06, from: "2027-02-13T20:00:00+01:00", to: "2027-02-14T10:00:00+01:00" } ]
+"#;
+
+// A window opens at its local time on both sides of a clock change; the time that the change
+// skips, or repeats, is told and left out.
+#[test]
+fn clock_changes() {
+    let mut fixture = Fixture::new(WEB).windows(WINDOW);
+    fixture.plan.spec.start = Some("2026-10-10T00:00:00Z".parse().expect("an instant"));
+    let plan = fixture.resolved();
+    let opens: Vec<_> = plan.windows[0]
+        .occurrences
+        .iter()
+        .map(|occurrence| format!("{} {}", occurrence.id, occurrence.from))
+        .collect();
+    assert_eq!(
+        opens[..3],
+        [
+            "2026-10-11 2026-10-11T00:30:00Z",
+            "2026-10-18 2026-10-18T00:30:00Z",
+            "2026-11-01 2026-11-01T01:30:00Z",
+        ]
+    );
+    let first = &plan.windows[0].occurrences[0];
+    assert_eq!(first.last_start.to_string(), "2026-10-11T04:00:00Z");
+    let told = fixture.told();
+    assert!(
+        told.contains("2026-10-25 02:30 in `Europe/Berlin` is repeated"),
+        "{told}"
+    );
+    assert!(
+        told.contains("2027-03-28 02:30 in `Europe/Berlin` is skipped"),
+        "{told}"
+    );
+}
+
+// Windows that cannot be: no start, no such zone, no such time, no time left, no such occurrence.
+#[test]
+fn window_mistakes() {
+    let no_start = Fixture::new(WEB).windows(WINDOW);
+    insta::assert_snapshot!(no_start.told());
+    let mut fixture = Fixture::new(
+        r#"
+workloads:
+- name: web
+  select: [ { source: cloud1, names: [web] } ]
+waves:
+- { name: pilot, workloads: [web], window: quarter, occurrence: W07 }
+"#,
+    )
+    .windows(
+        r#"
+- name: weekend
+  every: { cron: "0 22 * * 8", timeZone: Europe/Berln, lasts: 4h }
+- name: night
+  every: { cron: "0 0 22 * * 6", timeZone: UTC, lasts: 30m }
+  lockout: 30m
+- name: quarter
+  occurrences:
+  - { id: W05, from: "2027-02-06T20:00:00+01:00", to: "2027-02-06T20:00:00+01:00" }
+  - { id: W06, from: "2027-02-13T20:00:00+01:00", to: "2027-02-14T10:00:00+01:00" }
+"#,
+    );
+    fixture.plan.spec.start = Some("2027-01-01T00:00:00Z".parse().expect("an instant"));
+    insta::assert_snapshot!(fixture.told());
+}

@@ -15,6 +15,10 @@ use crate::diagnostic::{Diagnostics, File, Kind, Place, Problem, nearest};
 /// nights. What needs more is a plan to be cut in two; and the schedule looks at each of them.
 const OCCURRENCES_MAX: usize = 120;
 
+/// Clock changes are told so far ahead: half a year, so that the next one always is. Later ones
+/// will be told by a later plan.
+const CLOCK_CHANGES_TOLD_DAYS: i64 = 190;
+
 /// Resolves all windows of a site from the plan's start on.
 pub(super) fn resolve(
     site: &Site<'_>,
@@ -155,9 +159,13 @@ fn recurring(
 
     let lasts = SignedDuration::from_secs(every.lasts.0.signed());
     let mut found: Vec<ResolvedOccurrence> = Vec::new();
-    for local in local_times(&cron, zone.to_datetime(start)).take(OCCURRENCES_MAX) {
+    let first = zone.to_datetime(start);
+    let told = SignedDuration::from_hours(24 * CLOCK_CHANGES_TOLD_DAYS);
+    for local in local_times(&cron, first).take(OCCURRENCES_MAX) {
         let from = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(local).ok(),
+            // Told only where it is near.
+            _ if local.duration_since(first) > told => None,
             ambiguous => {
                 let repeated = matches!(ambiguous, AmbiguousOffset::Fold { .. });
                 let local = local.strftime("%Y-%m-%d %H:%M").to_string();
@@ -198,7 +206,7 @@ fn parse(cron: &str) -> Result<croner::Cron, String> {
         .year(croner::parser::Year::Disallowed)
         .build()
         .parse(cron)
-        .map_err(|error| error.to_string().to_lowercase())
+        .map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())
 }
 
 /// The times that `cron` names on a clock without a zone, from `first` on.

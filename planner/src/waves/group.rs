@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use schemas::ids::{TargetName, VmKey, WindowName};
 use schemas::wave::{WAVE_JSON_BYTES_MAX, WaveSpec};
 
-use super::{Placed, WAVE_IMPORTS_MAX, json_bytes};
-use crate::check::Checked;
+use super::{WAVE_IMPORTS_MAX, json_bytes};
 use crate::resolve::{ResolvedOccurrence, ResolvedPlan, ResolvedWorkload};
+use crate::schedule::Slot;
+
+/// The slots of all VMs.
+type Slots<'a> = BTreeMap<&'a VmKey, &'a Slot>;
 
 /// Longest `metadata.name` of a wave ([`schemas::ids::WaveName`]).
 const WAVE_NAME_CHARACTERS_MAX: usize = 63;
@@ -44,44 +47,36 @@ struct Group<'a> {
     workloads: Vec<&'a ResolvedWorkload>,
 }
 
-/// The waves of a plan, by stem. `weigh` gives the size of one as it would be written.
+/// The waves of a plan, by number. `weigh` gives the size of one as it would be written.
 pub(super) fn waves(
-    checked: &Checked,
-    placed: &Placed,
+    plan: &ResolvedPlan,
+    slots: &Slots<'_>,
     weigh: impl Fn(&Wave) -> Weight,
 ) -> Vec<Wave> {
-    let plan = &checked.plan;
     let mut waves = Vec::new();
     for group in groups(plan) {
         for (target, mut members) in by_target(plan, &group) {
             // The parts of a wave follow each other as its imports do.
-            members.sort_by_key(|key| {
-                let at = placed.imports.get(*key);
-                let opens = at.and_then(|at| at.occurrence.as_ref()).map(|o| o.from);
-                (opens, at.map(|at| at.times.created), (*key).clone())
-            });
+            members.sort_by_key(|key| slots.get(*key).map(|slot| slot.place));
             let suffix = if *target == plan.default_target {
                 String::new()
             } else {
                 format!("-{target}")
             };
-            let window = group
-                .workloads
-                .first()
-                .and_then(|workload| workload.window.clone());
             let mut part = 0;
-            for (occurrence, members) in by_occurrence(placed, &members) {
-                let window = window.clone().zip(occurrence);
+            for (window, vms) in by_occurrence(plan, slots, members) {
+                let target = target.clone();
                 let whole = Wave {
                     stem: String::new(),
-                    target: target.clone(),
+                    target,
                     window,
-                    vms: members.into_iter().cloned().collect(),
+                    vms,
                 };
                 for vms in split(&whole, &weigh) {
                     part += 1;
+                    let stem = stem(plan, &group, &suffix, part);
                     waves.push(Wave {
-                        stem: stem(plan, &group, &suffix, part),
+                        stem,
                         vms,
                         ..whole.clone()
                     });
@@ -148,23 +143,35 @@ fn by_target<'a>(
     targets
 }
 
-/// Runs of VMs that are in one occurrence; they are sorted by its start.
-fn by_occurrence<'a>(
-    placed: &Placed,
-    members: &[&'a VmKey],
-) -> Vec<(Option<ResolvedOccurrence>, Vec<&'a VmKey>)> {
-    let mut runs: Vec<(Option<ResolvedOccurrence>, Vec<&VmKey>)> = Vec::new();
+/// The VMs by the occurrence of their window, in the order of its start.
+fn by_occurrence(
+    plan: &ResolvedPlan,
+    slots: &Slots<'_>,
+    members: Vec<&VmKey>,
+) -> Vec<(Option<(WindowName, ResolvedOccurrence)>, Vec<VmKey>)> {
+    let mut runs: BTreeMap<_, (Option<(WindowName, ResolvedOccurrence)>, Vec<VmKey>)> =
+        BTreeMap::new();
     for key in members {
-        let occurrence = placed
-            .imports
-            .get(*key)
-            .and_then(|at| at.occurrence.clone());
-        match runs.last_mut() {
-            Some((current, run)) if *current == occurrence => run.push(key),
-            _ => runs.push((occurrence, vec![key])),
-        }
+        let window = slots
+            .get(key)
+            .and_then(|slot| slot.window.as_ref())
+            .and_then(|kept| {
+                let window = plan.window(&kept.name)?;
+                let occurrence = window
+                    .occurrences
+                    .iter()
+                    .find(|known| known.id == kept.occurrence)?;
+                Some((window.name.clone(), occurrence.clone()))
+            });
+        let opens = window
+            .as_ref()
+            .map(|(name, occurrence)| (occurrence.from, name.clone()));
+        runs.entry(opens)
+            .or_insert_with(|| (window, Vec::new()))
+            .1
+            .push(key.clone());
     }
-    runs
+    runs.into_values().collect()
 }
 
 /// Cuts a wave into parts that may be written; each part's VMs are sorted by key.

@@ -1,0 +1,367 @@
+//! The report in words, at most 100 columns wide and readable without colour.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use schemas::finding::{Finding, Severity, Subject};
+use schemas::units::Bytes;
+
+use super::clock::Clock;
+use super::{LeftOut, PlanReport, WaveLine};
+use crate::check::table;
+use crate::diagnostic::{count, list};
+
+/// Columns that no line of prose passes.
+const WIDTH_MAX: usize = 100;
+/// Most VMs that are listed as left out; JSON has them all.
+const LEFT_OUT_SHOWN_MAX: usize = 12;
+
+/// The report as `windrow plan` prints it. `locate` says where a field of plan or site stands, as
+/// in `plans/erp/plan.yaml:22`.
+pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, "", &headline(report));
+    if report.vms > 0 {
+        text.push('\n');
+        waves(&mut text, report);
+        text.push('\n');
+        outcome(&mut text, report);
+    }
+    left_out(&mut text, report);
+    if !report.findings.is_empty() {
+        text.push('\n');
+        text.push_str(&findings(&report.findings, locate));
+    }
+    text
+}
+
+/// Does it all fit, how much is it, when is it done.
+fn headline(report: &PlanReport) -> String {
+    let name = &report.plan;
+    let missed = report.left_out.iter().filter(|out| out.missed()).count();
+    let total = report.vms + missed;
+    let moved = match report.moved {
+        0 => String::new(),
+        moved => format!("; {} moved before", count(moved, "VM")),
+    };
+    if total == 0 {
+        return format!("{name}: nothing to move{moved}");
+    }
+    if report.vms == 0 {
+        return format!("{name}: none of {} can be moved{moved}", count(total, "VM"));
+    }
+    let windows = if report.waves.iter().any(|wave| wave.window.is_some()) {
+        " the windows"
+    } else {
+        ""
+    };
+    let fit = match (missed, total) {
+        (0, 1) => format!("1 VM fits{windows}"),
+        (0, total) => format!("all {total} VMs fit{windows}"),
+        (missed, total) => {
+            format!(
+                "{} of {total} VMs fit{windows}, {missed} left out",
+                report.vms
+            )
+        }
+    };
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let done = match report.origin {
+        Some(_) => format!("done {}", clock.moment(report.ends)),
+        None => format!("done {} after the start", report.ends),
+    };
+    format!(
+        "{name}: {fit}: {}, from {} into {}; {done}{moved}",
+        report.disks,
+        names(&report.sources),
+        names(&report.targets)
+    )
+}
+
+fn names<T: ToString>(names: &[T]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.join(""),
+    }
+}
+
+/// The table of waves; its columns are as wide as what is in them.
+fn waves(text: &mut String, report: &PlanReport) {
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let windows = report.waves.iter().any(|wave| wave.window.is_some());
+    let mut rows = vec![
+        [
+            "wave",
+            "VMs",
+            "window",
+            "starts",
+            "ends",
+            "downtime p50",
+            "worst",
+            "scratch peak",
+        ]
+        .map(str::to_owned),
+    ];
+    for wave in &report.waves {
+        rows.push([
+            wave.stem.clone(),
+            wave.vms.to_string(),
+            wave.window.as_ref().map_or_else(String::new, |window| {
+                let occurrence = wave.occurrence.as_ref().map(ToString::to_string);
+                format!("{window} {}", occurrence.unwrap_or_default())
+            }),
+            clock.moment(wave.starts),
+            clock.until(wave.starts, wave.ends),
+            wave.downtime.p50.to_string(),
+            wave.downtime.worst.to_string(),
+            scratch(wave),
+        ]);
+    }
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; 8] = std::array::from_fn(width);
+    for row in &rows {
+        let mut line = " ".to_owned();
+        for (column, cell) in row.iter().enumerate() {
+            match column {
+                2 if !windows => {}
+                1 => write!(line, " {cell:>width$} ", width = widths[column]).expect(INFALLIBLE),
+                _ => write!(line, " {cell:<width$} ", width = widths[column]).expect(INFALLIBLE),
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+const INFALLIBLE: &str = "a String takes everything";
+
+fn scratch(wave: &WaveLine) -> String {
+    let tight = if wave.tight { "  ◀ tight" } else { "" };
+    let (peak, usable) = (
+        wave.scratch_peak.to_string(),
+        wave.scratch_usable.to_string(),
+    );
+    // The unit once, where it is the same.
+    match (peak.split_once(' '), usable.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => {
+            format!("{number} of {usable}{tight}")
+        }
+        _ => format!("{peak} of {usable}{tight}"),
+    }
+}
+
+/// When it ends, how good that is, and what it is worth.
+fn outcome(text: &mut String, report: &PlanReport) {
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let times = match report.origin {
+        Some(_) => format!("times in {}", report.time_zone),
+        None => "times from the start".to_owned(),
+    };
+    let gap = match report.gap_percent {
+        0 => "no schedule ends earlier".to_owned(),
+        gap => format!(
+            "no schedule can end before {}: at most {gap} % are left",
+            clock.moment(report.ends_at_least)
+        ),
+    };
+    paragraph(
+        text,
+        "  ",
+        &format!("{times}; finished {}; {gap}", clock.moment(report.ends)),
+    );
+    if report.vms < 2 {
+        return;
+    }
+    let at_once = &report.all_at_once;
+    let most: Bytes = report
+        .waves
+        .iter()
+        .map(|wave| wave.scratch_peak)
+        .max()
+        .unwrap_or_default();
+    let worst = report
+        .downtime
+        .worst_vm
+        .as_ref()
+        .map(|vm| format!(" (`{vm}`)"));
+    paragraph(
+        text,
+        "  ",
+        &format!(
+            "down for {} at the median and {} at most{}, with {most} of scratch; applied all at \
+             once, the same {} VMs would be down for {} on average and {} at most, and need {}",
+            report.downtime.p50,
+            report.downtime.worst,
+            worst.unwrap_or_default(),
+            report.vms,
+            at_once.downtime_mean,
+            at_once.downtime_worst,
+            at_once.scratch
+        ),
+    );
+}
+
+/// Who is not moved and why; what was moved before is a number in the headline.
+fn left_out(text: &mut String, report: &PlanReport) {
+    let told: Vec<&LeftOut> = report
+        .left_out
+        .iter()
+        .filter(|out| out.kind != "moved")
+        .collect();
+    if told.is_empty() {
+        return;
+    }
+    writeln!(text, "\n{} left out", count(told.len(), "VM")).expect(INFALLIBLE);
+    for out in told.iter().take(LEFT_OUT_SHOWN_MAX) {
+        paragraph(
+            text,
+            "  ",
+            &format!("`{}` ({}): {}", out.name, out.vm, out.reason),
+        );
+    }
+    if told.len() > LEFT_OUT_SHOWN_MAX {
+        let more = told.len() - LEFT_OUT_SHOWN_MAX;
+        writeln!(text, "  and {more} more; `-o json` lists all").expect(INFALLIBLE);
+    }
+}
+
+/// Findings in words: how many, then one entry for each code, with the VMs that have it.
+pub fn findings(findings: &[Finding], locate: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, "", &counts(findings));
+    let mut groups: BTreeMap<(Severity, bool, &str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        // Findings about one mapping are one entry; those about VMs are one by remedy.
+        let waived = finding.waived_by.is_some();
+        let remedy = finding.waived_by.as_deref().unwrap_or(&finding.remedy);
+        let key = (
+            finding.severity,
+            waived,
+            finding.code.as_str(),
+            Some(remedy),
+        );
+        groups.entry(key).or_default().push(finding);
+    }
+    for ((severity, waived, code, remedy), group) in groups {
+        let word = match (severity, waived) {
+            (_, true) => "waived",
+            (Severity::Blocker, false) => "blocker",
+            (Severity::Warning, false) => "warning",
+            (Severity::Info, false) => "info",
+        };
+        let title = table::check(code).map_or("", |check| check.title);
+        let head = format!("  {word:<7} {code:<5} ");
+        let indent = " ".repeat(head.chars().count());
+        let mut entry = String::new();
+        paragraph(
+            &mut entry,
+            &indent,
+            &format!("{}: {title}", subjects(&group)),
+        );
+        entry.replace_range(..indent.len(), &head);
+        text.push_str(&entry);
+        let evidence = match group.as_slice() {
+            [one] => one.evidence.clone(),
+            [first, ..] => format!("such as: {}", first.evidence),
+            [] => continue,
+        };
+        paragraph(&mut text, &indent, &evidence);
+        let place = group[0].path.as_deref().and_then(locate);
+        let place = place.map(|place| format!("{place}  ")).unwrap_or_default();
+        paragraph(
+            &mut text,
+            &indent,
+            &format!("{place}{}", remedy.unwrap_or_default()),
+        );
+    }
+    text
+}
+
+fn counts(findings: &[Finding]) -> String {
+    let open = |severity: Severity| {
+        findings
+            .iter()
+            .filter(|f| f.severity == severity && f.waived_by.is_none())
+            .count()
+    };
+    let waived = findings.iter().filter(|f| f.waived_by.is_some()).count();
+    let mut parts = Vec::new();
+    for (number, noun) in [
+        (open(Severity::Blocker), "blocker"),
+        (open(Severity::Warning), "warning"),
+    ] {
+        if number > 0 {
+            parts.push(count(number, noun));
+        }
+    }
+    for (number, word) in [(open(Severity::Info), "info"), (waived, "waived")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// `` 3 VMs (`a`, `b`, `c`) ``; VMs of one name by their key.
+fn subjects(group: &[&Finding]) -> String {
+    let mut vms: BTreeMap<String, String> = BTreeMap::new();
+    let mut others = Vec::new();
+    for finding in group {
+        match &finding.subject {
+            Subject::Vm { key, name } => {
+                vms.insert(key.to_string(), name.to_string());
+            }
+            Subject::Workload(name) => others.push(format!("workload `{name}`")),
+            Subject::Source(name) => others.push(format!("source `{name}`")),
+            Subject::Target(name) => others.push(format!("target `{name}`")),
+            Subject::Plan => others.push("the plan".to_owned()),
+        }
+    }
+    let mut names: BTreeMap<&String, usize> = BTreeMap::new();
+    for name in vms.values() {
+        *names.entry(name).or_default() += 1;
+    }
+    let shown: Vec<&String> = vms
+        .iter()
+        .map(|(key, name)| if names[name] == 1 { name } else { key })
+        .collect();
+    match shown.as_slice() {
+        [] => {}
+        [one] => others.push(format!("`{one}`")),
+        several => others.push(format!(
+            "{} ({})",
+            count(several.len(), "VM"),
+            list(several)
+        )),
+    }
+    others.dedup();
+    others.join(", ")
+}
+
+/// Appends prose, broken at spaces so that no line passes [`WIDTH_MAX`]; lines after the first are
+/// indented by as much.
+fn paragraph(text: &mut String, indent: &str, prose: &str) {
+    let mut line = indent.to_owned();
+    let mut empty = true;
+    for word in prose.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH_MAX {
+            text.push_str(line.trim_end());
+            text.push('\n');
+            indent.clone_into(&mut line);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
