@@ -29,7 +29,7 @@ use schemas::site::{Source, Target};
 pub use crate::credentials::{CredentialError, CredentialSource, Credentials};
 pub use crate::http::{HttpError, RootCause, Untrusted};
 pub use crate::openstack::OpenstackError;
-pub use crate::ova::OvaError;
+pub use crate::ova::{NotTar, OvaError};
 pub use crate::target::TargetError;
 pub use crate::vsphere::{Fault, VsphereError};
 pub use crate::xml::XmlError;

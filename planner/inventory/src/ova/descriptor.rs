@@ -292,11 +292,10 @@ mod tests {
     }
 
     fn item(fields: &[(&str, &str)]) -> String {
-        let fields: String = fields
+        let fields = fields
             .iter()
-            .map(|(k, v)| format!("<rasd:{k}>{v}</rasd:{k}>"))
-            .collect();
-        format!("<Item>{fields}</Item>")
+            .map(|(k, v)| format!("<rasd:{k}>{v}</rasd:{k}>"));
+        format!("<Item>{}</Item>", fields.collect::<Vec<_>>().concat())
     }
 
     /// A plain machine: everything the plan needs of it.

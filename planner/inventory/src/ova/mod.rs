@@ -8,145 +8,35 @@
 
 mod archive;
 mod descriptor;
+mod error;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::Url;
 use schemas::ids::{SourceName, VmId, VmName};
 use schemas::inventory::{
     Gap, Network, Observed, OvaFacts, SCHEMA, SourceAbout, SourceInventory, SourceKind, Vm,
 };
 use schemas::site::{OvaItem, OvaSource};
 use schemas::units::Bytes;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 pub use self::archive::NotTar;
+pub use self::error::OvaError;
 
-use self::archive::{Index, Member};
 use self::descriptor::{Descriptor, manifest_digests};
-use crate::http::{Http, Retry, Trust, parse_url, shown};
-use crate::xml::XmlError;
-use crate::{Credentials, HttpError, Progress, Stopped, within_limits};
+use self::remote::{Archive, Login};
+use crate::http::{Http, Trust, parse_url};
+use crate::{Credentials, Progress, within_limits};
 
 /// The engine's key for a certificate authority in an OVA's Secret.
 const CA_KEY: &str = "ca.crt";
-/// First piece of an archive: descriptors with manifest have 10 to 60 KiB.
-const HEAD_BYTES: u64 = 128 << 10;
-/// Most that is read of one archive when its server gives no parts: beyond, no descriptor is.
-const HEAD_BYTES_MAX: usize = 8 << 20;
-/// Piece that is fetched for the header of one member.
-const HEADER_BYTES: u64 = 4 << 10;
-/// Members of an archive that are looked at; 60 disks and some papers are a lot.
-const MEMBERS_MAX: usize = 1000;
 /// Archives read at the same time.
 const IN_FLIGHT: usize = 4;
-
-/// Why OVA files could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum OvaError {
-    /// There was no answer.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// Broken off.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The server wants other credentials, or any.
-    #[error("open `{url}`: the server answers with status {status}")]
-    Denied {
-        /// The file.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// HEAD fails: the engine's source would never become ready (A01).
-    #[error("ask for the head of `{url}`: the server answers with status {status}")]
-    NoHead {
-        /// The file.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// GET fails.
-    #[error("read `{url}`: the server answers with status {status}")]
-    NoFile {
-        /// The file.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// The file is no archive.
-    #[error("read `{url}` as an OVA")]
-    NotTar {
-        /// The file.
-        url: String,
-        /// Where it is none.
-        source: NotTar,
-    },
-    /// The archive has no descriptor where one must be.
-    #[error("find an OVF descriptor in `{url}`")]
-    NoDescriptor {
-        /// The file.
-        url: String,
-    },
-    /// The descriptor cannot be read.
-    #[error("read the descriptor `{member}` of `{url}`")]
-    Descriptor {
-        /// The file.
-        url: String,
-        /// The member.
-        member: String,
-        /// Why not.
-        source: XmlError,
-    },
-}
-
-impl OvaError {
-    /// What the reader can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Http(error) => error.hint(),
-            Self::Denied { .. } => Some(
-                "give `username` and `password` in the source's Secret, and mend them first if \
-                 they are there: they were tried once"
-                    .to_owned(),
-            ),
-            Self::NoHead { status: 404, .. } => Some("check the address".to_owned()),
-            Self::NoHead { .. } => Some(
-                "serve the file where HEAD is answered: a pre-signed address, made for GET, is \
-                 not enough"
-                    .to_owned(),
-            ),
-            Self::NoDescriptor { .. } => {
-                Some("the descriptor is the first member of an OVA: pack it anew".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the same command may work later.
-    pub fn is_outage(&self) -> bool {
-        match self {
-            Self::Http(error) => error.is_outage(),
-            Self::NoHead { status, .. } | Self::NoFile { status, .. } => {
-                matches!(status, 429 | 500..)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the next file will fail in the same way, or worse: lock the account.
-    fn ends_all(&self) -> bool {
-        match self {
-            Self::Denied { .. } => true,
-            Self::Http(error) => !error.is_outage(),
-            _ => false,
-        }
-    }
-}
 
 /// Reads all files of a shelf.
 pub(crate) async fn pull(
@@ -215,9 +105,6 @@ fn gap((object, error): &(String, OvaError)) -> Gap {
         reason,
     }
 }
-
-/// Basic authentication, if the Secret has both keys, as with the engine.
-type Login<'a> = Option<(&'a SecretString, &'a SecretString)>;
 
 /// One machine as its archive describes it.
 #[derive(Debug)]
@@ -361,222 +248,6 @@ impl Machine {
             networks: found.networks,
         }
     }
-}
-
-/// An archive at an address, as far as it is known.
-#[derive(Debug)]
-struct Archive<'a> {
-    http: &'a Http,
-    login: Login<'a>,
-    url: Url,
-    /// Size of the whole file.
-    total: Option<u64>,
-    /// Whether the server gives parts of files.
-    gives_parts: bool,
-    /// The file's beginning.
-    head: Vec<u8>,
-    index: Index,
-}
-
-impl<'a> Archive<'a> {
-    /// Asks for the file's head as the engine does, then reads its beginning.
-    async fn open(http: &'a Http, login: Login<'a>, url: Url) -> Result<Self, OvaError> {
-        let mut archive = Self {
-            http,
-            login,
-            url,
-            total: None,
-            gives_parts: false,
-            head: Vec::new(),
-            index: Index::default(),
-        };
-        let answer = http
-            .open(archive.request(Method::HEAD), Retry::Read)
-            .await?;
-        let status = answer.status().as_u16();
-        match status {
-            401 | 403 => {
-                return Err(OvaError::Denied {
-                    url: archive.shown(),
-                    status,
-                });
-            }
-            200..=299 => {}
-            _ => {
-                return Err(OvaError::NoHead {
-                    url: archive.shown(),
-                    status,
-                });
-            }
-        }
-        archive.total = number(&answer, CONTENT_LENGTH.as_str(), |text| Some(text));
-        let first = format!("bytes=0-{}", HEAD_BYTES - 1);
-        let mut answer = http
-            .open(
-                archive.request(Method::GET).header(RANGE, first),
-                Retry::Read,
-            )
-            .await?;
-        archive.gives_parts = answer.status() == StatusCode::PARTIAL_CONTENT;
-        match answer.status().as_u16() {
-            200 | 206 => {}
-            status @ (401 | 403) => {
-                return Err(OvaError::Denied {
-                    url: archive.shown(),
-                    status,
-                });
-            }
-            status => {
-                return Err(OvaError::NoFile {
-                    url: archive.shown(),
-                    status,
-                });
-            }
-        }
-        if archive.total.is_none() {
-            archive.total = number(&answer, CONTENT_RANGE.as_str(), |text| {
-                text.rsplit('/').next()
-            });
-        }
-        archive.read_head(&mut answer).await?;
-        Ok(archive)
-    }
-
-    /// Reads until the first disk begins or the part ends. What follows is not taken: the
-    /// connection is closed with the answer.
-    async fn read_head(&mut self, answer: &mut Response) -> Result<(), OvaError> {
-        while self.head.len() < HEAD_BYTES_MAX && !self.index.ended && !self.is_past_papers() {
-            let chunk = answer
-                .chunk()
-                .await
-                .map_err(|source| HttpError::from_exchange(&self.url, self.http.trust(), source))?;
-            let Some(chunk) = chunk else {
-                break;
-            };
-            self.head.extend_from_slice(&chunk);
-            self.index
-                .feed(0, &self.head)
-                .map_err(|source| self.not_tar(source))?;
-        }
-        Ok(())
-    }
-
-    /// Whether something else than descriptor, manifest and certificate has begun.
-    fn is_past_papers(&self) -> bool {
-        let is_paper = |member: &Member| {
-            ["ovf", "mf", "cert"]
-                .iter()
-                .any(|end| member.has_extension(end))
-        };
-        self.index
-            .members
-            .last()
-            .is_some_and(|member| !is_paper(member))
-    }
-
-    /// Hops from header to header to the end, where the server gives parts.
-    async fn look_through(&mut self) -> Result<(), OvaError> {
-        while self.gives_parts && !self.index.ended && self.index.members.len() < MEMBERS_MAX {
-            let at = self.index.next;
-            if self.total.is_some_and(|total| at >= total) {
-                self.index.ended = true;
-                break;
-            }
-            let bytes = self.part(at, HEADER_BYTES).await?.unwrap_or_default();
-            if bytes.is_empty() {
-                self.index.ended = true;
-                break;
-            }
-            self.index
-                .feed(at, &bytes)
-                .map_err(|source| self.not_tar(source))?;
-            if self.index.next == at && !self.index.ended {
-                return Err(self.not_tar(NotTar { at }));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the file is known to end before the member does.
-    fn cuts(&self, member: &Member) -> bool {
-        self.total
-            .is_some_and(|total| total < member.offset.saturating_add(member.size))
-    }
-
-    /// The first member with that extension.
-    fn member(&self, extension: &str) -> Option<Member> {
-        self.index
-            .members
-            .iter()
-            .find(|member| member.has_extension(extension))
-            .cloned()
-    }
-
-    /// A small member as text; `None` where the server does not give it.
-    async fn text(&self, member: &Member) -> Result<Option<String>, OvaError> {
-        let bytes = self
-            .part(member.offset, member.size.min(HEAD_BYTES_MAX as u64))
-            .await?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
-    /// Bytes from any place: of the head, or fetched. Fewer than `size` at the file's end, none
-    /// beyond it; `None` where the server does not give them.
-    async fn part(&self, from: u64, size: u64) -> Result<Option<Vec<u8>>, OvaError> {
-        let range = usize::try_from(from)
-            .ok()
-            .zip(usize::try_from(from + size).ok());
-        if let Some(bytes) = range.and_then(|(from, to)| self.head.get(from..to)) {
-            return Ok(Some(bytes.to_vec()));
-        }
-        if !self.gives_parts || size == 0 {
-            return Ok((size == 0).then(Vec::new));
-        }
-        let range = format!("bytes={from}-{}", from + size - 1);
-        let request = self.request(Method::GET).header(RANGE, range);
-        let answer = self.http.send(request, Retry::Read).await?;
-        match answer.status {
-            StatusCode::PARTIAL_CONTENT => Ok(Some(answer.body)),
-            StatusCode::RANGE_NOT_SATISFIABLE => Ok(Some(Vec::new())),
-            status => Err(OvaError::NoFile {
-                url: self.shown(),
-                status: status.as_u16(),
-            }),
-        }
-    }
-
-    fn request(&self, method: Method) -> RequestBuilder {
-        // A packed answer would have another length and no parts.
-        let request = self
-            .http
-            .request(method, self.url.clone())
-            .header("accept-encoding", "identity");
-        match self.login {
-            Some((user, password)) => {
-                request.basic_auth(user.expose_secret(), Some(password.expose_secret()))
-            }
-            None => request,
-        }
-    }
-
-    fn shown(&self) -> String {
-        shown(&self.url)
-    }
-
-    fn not_tar(&self, source: NotTar) -> OvaError {
-        OvaError::NotTar {
-            url: self.shown(),
-            source,
-        }
-    }
-}
-
-/// A number in a header, cut out by `pick`.
-fn number(answer: &Response, name: &str, pick: impl Fn(&str) -> Option<&str>) -> Option<u64> {
-    pick(answer.headers().get(name)?.to_str().ok()?)?
-        .trim()
-        .parse()
-        .ok()
 }
 
 /// Puts the snapshot together.

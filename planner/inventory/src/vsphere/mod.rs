@@ -298,7 +298,7 @@ async fn read_light(
         draft
     };
     let drafts = properties::list(session, &query, draft, |count| {
-        told("virtual machines", count)
+        told("virtual machines", count);
     })
     .await?;
     let drafts = drafts.into_iter().flatten();

@@ -318,13 +318,12 @@ mod tests {
     use crate::xml;
 
     fn object(kind: &str, id: &str, values: &[(&str, &str)]) -> Object {
-        let values: String = values
-            .iter()
-            .map(|(name, value)| {
-                format!("<propSet><name>{name}</name><val>{value}</val></propSet>")
-            })
-            .collect();
-        let text = format!("<objects><obj type=\"{kind}\">{id}</obj>{values}</objects>");
+        let mut text = format!("<objects><obj type=\"{kind}\">{id}</obj>");
+        for (name, value) in values {
+            let value = format!("<propSet><name>{name}</name><val>{value}</val></propSet>");
+            text.push_str(&value);
+        }
+        text += "</objects>";
         Object::from_node(xml::read(&text).expect("well-formed"))
     }
 
