@@ -51,6 +51,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The member of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
     /// Takes up all headers in `bytes`, which stand at `from` in the archive.
     pub(crate) fn feed(&mut self, from: u64, bytes: &[u8]) -> Result<(), NotTar> {
         while !self.ended {

@@ -19,7 +19,7 @@ use futures::StreamExt;
 use reqwest::Url;
 use schemas::ids::{SourceName, VmId, VmName};
 use schemas::inventory::{
-    Gap, Network, Observed, OvaFacts, SCHEMA, SourceAbout, SourceInventory, SourceKind, Vm,
+    Disk, Gap, Network, Observed, OvaFacts, SCHEMA, SourceAbout, SourceInventory, SourceKind, Vm,
 };
 use schemas::site::{OvaItem, OvaSource};
 use schemas::units::Bytes;
@@ -151,57 +151,14 @@ impl Machine {
         found: Descriptor,
         digests: Option<&BTreeMap<String, String>>,
     ) -> Self {
-        let mut gaps = Vec::new();
-        let mut gap = |what: &str, object: Option<&str>, reason: &str| {
-            gaps.push(Gap {
-                what: what.to_owned(),
-                object: object.map(str::to_owned),
-                reason: reason.to_owned(),
-            });
-        };
-        if digests.is_none() {
-            let reason = "it is not at the archive's head, and the server gives no parts of files";
-            gap("manifest", None, reason);
-        }
-        if archive.total.is_none() {
-            gap(
-                "archive_bytes",
-                None,
-                "the server does not say how large the file is",
-            );
-        }
-        let last = archive.index.members.last();
-        if let Some(member) = last.filter(|member| archive.cuts(member)) {
-            gap(
-                "archive",
-                Some(&member.name),
-                "the file ends inside this member",
-            );
-        }
         let mut disks = found.disks;
         for disk in &mut disks {
-            match archive
-                .index
-                .members
-                .iter()
-                .find(|member| member.name == disk.key)
-            {
-                Some(member) => disk.file_bytes = Some(Bytes(member.size)),
-                None if archive.index.ended => {
-                    gap("disks", Some(&disk.key), "the archive has no such member");
-                }
-                // The descriptor's own word is all there is.
-                None => {}
-            }
-            if digests.is_some_and(|all| !all.is_empty() && !all.contains_key(&disk.key)) {
-                gap(
-                    "manifest",
-                    Some(&disk.key),
-                    "the manifest has no line for it",
-                );
+            // Where it was not seen, the descriptor's own word is all there is.
+            if let Some(member) = archive.index.find(&disk.key) {
+                disk.file_bytes = Some(Bytes(member.size));
             }
         }
-        gaps.sort();
+        let gaps = gaps(archive, &disks, digests);
         // That of the disks, which the engine checks; without any, that of whatever is listed.
         let digest = digests.and_then(|all| {
             disks
@@ -228,7 +185,8 @@ impl Machine {
             disks,
             nics: found.nics,
             ova: Some(OvaFacts {
-                archive_bytes: Bytes(archive.total.unwrap_or_default()),
+                // At least what was seen of it, if the server does not say.
+                archive_bytes: Bytes(archive.total.unwrap_or(archive.index.next)),
                 manifest: digest,
                 virtual_systems: found.virtual_systems,
                 blank_disks,
@@ -248,6 +206,47 @@ impl Machine {
             networks: found.networks,
         }
     }
+}
+
+/// What an archive lacks, or does not let us see.
+fn gaps(
+    archive: &Archive<'_>,
+    disks: &[Disk],
+    digests: Option<&BTreeMap<String, String>>,
+) -> Vec<Gap> {
+    let gap = |what: &str, object: Option<&str>, reason: &str| Gap {
+        what: what.to_owned(),
+        object: object.map(str::to_owned),
+        reason: reason.to_owned(),
+    };
+    let mut gaps = Vec::new();
+    if digests.is_none() {
+        let reason = "it is not at the archive's head, and the server gives no parts of files";
+        gaps.push(gap("manifest", None, reason));
+    }
+    if archive.total.is_none() {
+        let reason = "the server does not say how large the file is";
+        gaps.push(gap("archive_bytes", None, reason));
+    }
+    let last = archive.index.members.last();
+    if let Some(member) = last.filter(|member| archive.cuts(member)) {
+        let reason = "the file ends inside this member";
+        gaps.push(gap("archive", Some(&member.name), reason));
+    }
+    for disk in disks.iter().map(|disk| disk.key.as_str()) {
+        if archive.index.ended && archive.index.find(disk).is_none() {
+            gaps.push(gap("disks", Some(disk), "the archive has no such member"));
+        }
+        if digests.is_some_and(|all| !all.is_empty() && !all.contains_key(disk)) {
+            gaps.push(gap(
+                "manifest",
+                Some(disk),
+                "the manifest has no line for it",
+            ));
+        }
+    }
+    gaps.sort();
+    gaps
 }
 
 /// Puts the snapshot together.
