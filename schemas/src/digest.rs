@@ -61,7 +61,7 @@ fn to_value<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("our types have string keys and finite numbers")
 }
 
-/// Sorts keys ourselves: a dependency may turn on serde_json's `preserve_order`.
+/// Sorts keys ourselves: a dependency may turn on `preserve_order` in `serde_json`.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -626,7 +626,7 @@ pub struct TargetImport {
 /// A machine of the ledger, as planning needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
-    /// `namespace/name` of the MachineMigration.
+    /// `namespace/name` of the `MachineMigration`.
     pub id: String,
     /// The source's instance, as in [`SourceAbout::instance`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

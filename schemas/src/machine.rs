@@ -4,6 +4,8 @@
 //! it away: what it records must never be imported a second time. `spec` is what the executor set
 //! out to do (an attempt is opened there before its import is created), `status` what it saw.
 
+use std::fmt::Write as _;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,12 +190,11 @@ impl MachineId {
         hash.update(instance.as_bytes());
         hash.update([0]);
         hash.update(id.as_str().as_bytes());
-        Self(
-            hash.finalize()[..4]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let mut digits = String::new();
+        for byte in &hash.finalize()[..4] {
+            write!(digits, "{byte:02x}").expect("a String takes everything");
+        }
+        Self(digits)
     }
 
     /// The name of its `MachineMigration`: a slug of the VM's name (at most 40 characters) and the

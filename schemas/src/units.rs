@@ -225,7 +225,7 @@ impl FromStr for Quantity {
             .parse()
             .map_err(|_| UnitError::TooLarge(text.to_owned()))?;
         match number.checked_mul(factor) {
-            Some(bytes) if bytes <= i64::MAX as u64 => Ok(Self(Bytes(bytes))),
+            Some(bytes) if i64::try_from(bytes).is_ok() => Ok(Self(Bytes(bytes))),
             _ => Err(UnitError::TooLarge(text.to_owned())),
         }
     }
@@ -386,6 +386,21 @@ impl fmt::Display for Percent {
 
 text_unit!(Percent, "^(100|[0-9]{1,2})%$", "a share, as in 10%");
 
+/// The schema of an instant: RFC 3339 with an offset. A marker for schemas, never a value.
+pub enum Rfc3339 {}
+
+impl JsonSchema for Rfc3339 {
+    fn schema_name() -> Cow<'static, str> {
+        "Rfc3339".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "maxLength": 64 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,20 +464,5 @@ mod tests {
         assert_eq!(Seconds(7800).to_string(), "2 h 10 min");
         assert_eq!(Seconds(45).to_string(), "45 s");
         assert_eq!(Seconds(3590).to_string(), "1 h");
-    }
-}
-
-/// The schema of an instant: RFC 3339 with an offset. A marker for schemas, never a value.
-pub enum Rfc3339 {}
-
-impl JsonSchema for Rfc3339 {
-    fn schema_name() -> Cow<'static, str> {
-        "Rfc3339".into()
-    }
-    fn inline_schema() -> bool {
-        true
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date-time", "maxLength": 64 })
     }
 }

@@ -1,6 +1,10 @@
 //! Tasks of this repository: `cargo xtask TASK`.
 
+mod check;
+mod clippy;
 mod e2e;
+mod gates;
+mod generated;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +16,10 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", max_term_width = 100)]
 enum Task {
+    Check(check::Arguments),
     E2e(e2e::Arguments),
+    Gates(gates::Arguments),
+    Gen(generated::Arguments),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -20,7 +27,10 @@ fn main() -> anyhow::Result<ExitCode> {
         .parent()
         .context("find the repository")?;
     let good = match Task::parse() {
+        Task::Check(_) => check::run(root)?,
         Task::E2e(arguments) => e2e::run(root, arguments)?,
+        Task::Gates(_) => gates::run(root)?,
+        Task::Gen(arguments) => generated::run(root, &arguments)?,
     };
     Ok(if good {
         ExitCode::SUCCESS

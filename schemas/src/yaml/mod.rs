@@ -15,6 +15,12 @@
 //!
 //! Other people's manifests come in through [`documents`], which is as lenient as they are.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door: the YAML crates are forbidden everywhere else"
+)]
+
 mod parse;
 mod path;
 mod plain;
@@ -185,7 +191,7 @@ impl Reader {
     }
 }
 
-/// A path as serde_path_to_error has it, in our form.
+/// A path as `serde_path_to_error` has it, in our form.
 fn path_of(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
