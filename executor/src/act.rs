@@ -61,19 +61,32 @@ impl Hands {
         match action {
             Action::CreateSource { at, spec } => self.create_source(at, spec).await,
             Action::OpenRecord { at, spec } => self.open_record(at, spec).await,
-            Action::OpenAttempt { at, resource_version, spec } => {
-                self.open_attempt(at, resource_version, spec).await
-            }
-            Action::CreateImport { at, record, plan, attempt, spec } => {
+            Action::OpenAttempt {
+                at,
+                resource_version,
+                spec,
+            } => self.open_attempt(at, resource_version, spec).await,
+            Action::CreateImport {
+                at,
+                record,
+                plan,
+                attempt,
+                spec,
+            } => {
                 let Some(record) = place_of_record(record, at, seen, step) else {
                     return Ok(Outcome::LookAgain);
                 };
                 if !self.is_due(&record, at, *attempt).await? {
                     return Ok(Outcome::LookAgain);
                 }
-                self.create_import(at, &record.name, plan, *attempt, spec).await
+                self.create_import(at, &record.name, plan, *attempt, spec)
+                    .await
             }
-            Action::Record { at, resource_version, status } => {
+            Action::Record {
+                at,
+                resource_version,
+                status,
+            } => {
                 if self.is_mistaken(at, status, seen).await? {
                     return Ok(Outcome::LookAgain);
                 }
@@ -81,28 +94,25 @@ impl Hands {
                 put_status(&api, Kind::Record, at, Some(resource_version), status).await
             }
             Action::NudgeImage { at, ready } => self.nudge(at, *ready).await,
-            Action::DeleteImport { at, uid, resource_version } => {
-                self.delete_import(at, uid, resource_version.as_deref(), seen).await
+            Action::DeleteImport {
+                at,
+                uid,
+                resource_version,
+            } => {
+                self.delete_import(at, uid, resource_version.as_deref(), seen)
+                    .await
             }
             Action::WaveStatus { at, status } => self.wave_status(at, status).await,
         }
     }
 
     /// Writes a wave's status.
-    pub(crate) async fn wave_status(
-        &self,
-        at: &At,
-        status: &WaveStatus,
-    ) -> Result<Outcome, Error> {
+    pub(crate) async fn wave_status(&self, at: &At, status: &WaveStatus) -> Result<Outcome, Error> {
         put_status(&self.api::<MigrationWave>(at), Kind::Wave, at, None, status).await
     }
 
     /// Writes a plan's status.
-    pub(crate) async fn plan_status(
-        &self,
-        at: &At,
-        status: &PlanStatus,
-    ) -> Result<Outcome, Error> {
+    pub(crate) async fn plan_status(&self, at: &At, status: &PlanStatus) -> Result<Outcome, Error> {
         put_status(&self.api::<MigrationPlan>(at), Kind::Plan, at, None, status).await
     }
 
@@ -126,7 +136,9 @@ impl Hands {
 
     async fn open_record(&self, at: &At, spec: &MachineSpec) -> Result<Outcome, Error> {
         let mut record = MachineMigration::new(at.name.as_str(), spec.clone());
-        record.labels_mut().insert(LABEL_PLAN.to_owned(), spec.plan.to_string());
+        record
+            .labels_mut()
+            .insert(LABEL_PLAN.to_owned(), spec.plan.to_string());
         create(&self.api(at), Kind::Record, at, record).await
     }
 
@@ -137,9 +149,14 @@ impl Hands {
         spec: &MachineSpec,
     ) -> Result<Outcome, Error> {
         let patch = json!({ "metadata": { "resourceVersion": resource_version }, "spec": spec });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..Default::default()
+        };
         let api = self.api::<MachineMigration>(at);
-        let answer = api.patch(at.name.as_str(), &params, &Patch::Merge(&patch)).await;
+        let answer = api
+            .patch(at.name.as_str(), &params, &Patch::Merge(&patch))
+            .await;
         done("patch", Kind::Record, at, answer)
     }
 
@@ -169,9 +186,15 @@ impl Hands {
         spec: &VirtualMachineImportSpec,
     ) -> Result<Outcome, Error> {
         let mut import = VirtualMachineImport::new(at.name.as_str(), spec.clone());
-        import.labels_mut().insert(LABEL_MACHINE.to_owned(), record.to_string());
-        import.labels_mut().insert(LABEL_PLAN.to_owned(), plan.to_string());
-        import.annotations_mut().insert(ANNOTATION_ATTEMPT.to_owned(), attempt.to_string());
+        import
+            .labels_mut()
+            .insert(LABEL_MACHINE.to_owned(), record.to_string());
+        import
+            .labels_mut()
+            .insert(LABEL_PLAN.to_owned(), plan.to_string());
+        import
+            .annotations_mut()
+            .insert(ANNOTATION_ATTEMPT.to_owned(), attempt.to_string());
         create(&self.api(at), Kind::Import, at, import).await
     }
 
@@ -200,9 +223,14 @@ impl Hands {
 
     async fn nudge(&self, at: &At, ready: jiff::Timestamp) -> Result<Outcome, Error> {
         let patch = json!({ "metadata": { "annotations": { ANNOTATION_NUDGE: ready } } });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..Default::default()
+        };
         let api = self.api::<VirtualMachineImage>(at);
-        let answer = api.patch(at.name.as_str(), &params, &Patch::Merge(&patch)).await;
+        let answer = api
+            .patch(at.name.as_str(), &params, &Patch::Merge(&patch))
+            .await;
         done("annotate", Kind::Image, at, answer)
     }
 
@@ -265,14 +293,20 @@ fn place_of_record(
         _ => None,
     });
     let known = seen.records.iter().map(|(at, record)| (at, &record.spec));
-    opened.chain(known).find(|(at, spec)| is_it(at, spec)).map(|(at, _)| at.clone())
+    opened
+        .chain(known)
+        .find(|(at, spec)| is_it(at, spec))
+        .map(|(at, _)| at.clone())
 }
 
 async fn create<K>(api: &Api<K>, kind: Kind, at: &At, object: K) -> Result<Outcome, Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..Default::default()
+    };
     match api.create(&params, &object).await {
         // Of a create, "not found" means the namespace: looking again would not mend it.
         Err(error @ kube::Error::Api(_)) if is(&error, Status::is_not_found) => {
@@ -302,7 +336,9 @@ where
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let answer = api.patch_status(at.name.as_str(), &params, &Patch::Apply(&patch)).await;
+    let answer = api
+        .patch_status(at.name.as_str(), &params, &Patch::Apply(&patch))
+        .await;
     done("patch the status of", kind, at, answer)
 }
 

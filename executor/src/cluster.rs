@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use executor_machine::At;
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HeaderValue, USER_AGENT};
 use k8s_openapi::api::authorization::v1::{
     ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
 };
@@ -47,29 +47,35 @@ impl Cluster {
             context: context.map(str::to_owned),
             ..KubeConfigOptions::default()
         };
-        let config = Config::from_kubeconfig(&options).await.map_err(|error| {
-            Error::Kubeconfig { context: context.map(str::to_owned), source: Box::new(error) }
-        })?;
+        let config =
+            Config::from_kubeconfig(&options)
+                .await
+                .map_err(|error| Error::Kubeconfig {
+                    context: context.map(str::to_owned),
+                    source: error.into(),
+                })?;
         Self::new(config)
     }
 
     /// By the pod's service account where there is one, else by the kubeconfig.
     pub async fn infer() -> Result<Self, Error> {
-        let config = Config::infer()
-            .await
-            .map_err(|error| Error::NoCluster { source: Box::new(error) })?;
+        let config = Config::infer().await.map_err(|error| Error::NoCluster {
+            source: kube::Error::InferConfig(error).into(),
+        })?;
         Self::new(config)
     }
 
     fn new(mut config: Config) -> Result<Self, Error> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.headers.push((
-            HeaderName::from(USER_AGENT),
+            USER_AGENT,
             HeaderValue::from_static(concat!("windrow/", env!("CARGO_PKG_VERSION"))),
         ));
         let url = config.cluster_url.to_string();
-        let client = Client::try_from(config)
-            .map_err(|error| Error::Client { url: url.clone(), source: Cause::from(error) })?;
+        let client = Client::try_from(config).map_err(|error| Error::Client {
+            url: url.clone(),
+            source: Cause::from(error),
+        })?;
         Ok(Self { client, url })
     }
 
@@ -110,7 +116,10 @@ impl Cluster {
             }),
             // Somebody answers and knows us; what we may do is looked at kind by kind.
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
-            Err(error) => Err(Error::Unreachable { url: self.url.clone(), source: error.into() }),
+            Err(error) => Err(Error::Unreachable {
+                url: self.url.clone(),
+                source: error.into(),
+            }),
         }
     }
 
@@ -122,12 +131,18 @@ impl Cluster {
     {
         let api: Api<K> = Api::all(self.client.clone());
         match api.list_metadata(&ListParams::default().limit(1)).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                Err(Error::KindMissing { kind: kind_of::<K>(), group })
-            }
+            // The answer for a path that nothing serves has no reason, only its code.
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(Error::KindMissing {
+                kind: kind_of::<K>(),
+                group,
+            }),
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(()),
-            Err(error) => Err(Error::of("list", format!("{} objects", kind_of::<K>()), error)),
+            Err(error) => Err(Error::of(
+                "list",
+                format!("{} objects", kind_of::<K>()),
+                error,
+            )),
         }
     }
 
@@ -156,7 +171,11 @@ impl Cluster {
                 }
             }
         }
-        if names.is_empty() { Ok(()) } else { Err(Error::NamespacesMissing { names }) }
+        if names.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::NamespacesMissing { names })
+        }
     }
 
     /// Whether all of `secrets` are there. Reads metadata only, and nothing where that is not
@@ -172,7 +191,11 @@ impl Cluster {
                 Err(error) => return Err(Error::of("get", format!("Secret `{at}`"), error)),
             }
         }
-        if names.is_empty() { Ok(()) } else { Err(Error::SecretsMissing { names }) }
+        if names.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::SecretsMissing { names })
+        }
     }
 
     /// Whether we may do all that a run does: in the namespace of plan and ledger, in those of the
@@ -187,10 +210,15 @@ impl Cluster {
         let mut rights = Vec::new();
         let all: BTreeSet<&Namespace> = machines.iter().chain([plan, &engine]).collect();
         for namespace in all {
-            let Some(rules) = self.rules(namespace).await? else { continue };
+            let Some(rules) = self.rules(namespace).await? else {
+                continue;
+            };
             let mut need = |list: &[Right]| {
                 for right in list.iter().filter(|right| !right.allowed(&rules)) {
-                    rights.push(format!("{} {} in `{namespace}`", right.verb, right.resource));
+                    rights.push(format!(
+                        "{} {} in `{namespace}`",
+                        right.verb, right.resource
+                    ));
                 }
             };
             if namespace == plan {
@@ -203,19 +231,35 @@ impl Cluster {
                 need(RIGHTS_OF_ENGINE);
             }
         }
-        if rights.is_empty() { Ok(()) } else { Err(Error::RightsMissing { rights }) }
+        if rights.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::RightsMissing { rights })
+        }
     }
 
     async fn rules(&self, namespace: &Namespace) -> Result<Option<Vec<ResourceRule>>, Error> {
         let api: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
         let review = SelfSubjectRulesReview {
-            spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_string()) },
+            spec: SelfSubjectRulesReviewSpec {
+                namespace: Some(namespace.to_string()),
+            },
             ..SelfSubjectRulesReview::default()
         };
-        let answer = api.create(&PostParams::default(), &review).await.map_err(|error| {
-            Error::of("ask", format!("what this account may do in `{namespace}`"), error)
-        })?;
-        Ok(answer.status.filter(|status| !status.incomplete).map(|status| status.resource_rules))
+        let answer = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(|error| {
+                Error::of(
+                    "ask",
+                    format!("what this account may do in `{namespace}`"),
+                    error,
+                )
+            })?;
+        Ok(answer
+            .status
+            .filter(|status| !status.incomplete)
+            .map(|status| status.resource_rules))
     }
 }
 
@@ -237,7 +281,11 @@ struct Right {
 }
 
 const fn right(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
-    Right { verb, group, resource }
+    Right {
+        verb,
+        group,
+        resource,
+    }
 }
 
 const RIGHTS_OF_PLAN: &[Right] = &[
@@ -251,8 +299,16 @@ const RIGHTS_OF_PLAN: &[Right] = &[
     right("create", "migration.harvesterhci.io", "ovasources"),
 ];
 const RIGHTS_OF_MACHINES: &[Right] = &[
-    right("create", "migration.harvesterhci.io", "virtualmachineimports"),
-    right("delete", "migration.harvesterhci.io", "virtualmachineimports"),
+    right(
+        "create",
+        "migration.harvesterhci.io",
+        "virtualmachineimports",
+    ),
+    right(
+        "delete",
+        "migration.harvesterhci.io",
+        "virtualmachineimports",
+    ),
     right("patch", "harvesterhci.io", "virtualmachineimages"),
 ];
 const RIGHTS_OF_ENGINE: &[Right] = &[

@@ -28,12 +28,12 @@ use crate::scratch;
 /// Changes come in bursts (an image makes several a second); so long they are gathered.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// For the first lists. A cluster that needs longer for 500 objects a page is in trouble.
-const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
+const SYNC_TIMEOUT: Duration = Duration::from_mins(1);
 /// For a watch to show our own writes. After that the loop goes on: what it would do wrongly on an
 /// old picture, the preconditions of its actions refuse.
 const OWN_WRITES_TIMEOUT: Duration = Duration::from_secs(15);
 /// A watch that has failed for so long ends the run: it is better seen than waited for.
-const BLIND_MAX: Duration = Duration::from_secs(5 * 60);
+const BLIND_MAX: Duration = Duration::from_mins(5);
 /// Pauses after a step of which an action failed: doubled each time.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -250,7 +250,10 @@ impl Driver<'_> {
                 return Err(too_blind(&self.watches));
             }
             if !self.blind {
-                self.observer.notice(Notice::Blind { kind, reason: &reason });
+                self.observer.notice(Notice::Blind {
+                    kind,
+                    reason: &reason,
+                });
                 self.blind = true;
             }
             self.wait(Some(LOOK_AGAIN_PAUSE)).await;
@@ -318,7 +321,11 @@ impl Driver<'_> {
                 continue;
             }
             done.busy = true;
-            match self.hands.act(action, &picture.observed, &step.actions).await {
+            match self
+                .hands
+                .act(action, &picture.observed, &step.actions)
+                .await
+            {
                 Ok(Outcome::Done(write)) => {
                     tracing::debug!(action = name_of(action), "done");
                     self.unseen.push(write);
@@ -335,7 +342,10 @@ impl Driver<'_> {
                     failed = true;
                     let pause = pause_after(self.failures);
                     done.wait(pause);
-                    self.observer.notice(Notice::Failed { error: &error, pause });
+                    self.observer.notice(Notice::Failed {
+                        error: &error,
+                        pause,
+                    });
                     // An API server in trouble would fail the others too; one object that it
                     // refuses is no reason to keep the others waiting.
                     if error.class() == Class::Unavailable {
@@ -344,7 +354,11 @@ impl Driver<'_> {
                 }
             }
         }
-        self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
+        self.failures = if failed {
+            self.failures.saturating_add(1)
+        } else {
+            0
+        };
         self.say_plans(step, picture, now, &mut done).await;
         Ok(done)
     }
@@ -369,7 +383,9 @@ impl Driver<'_> {
             waves.entry(plan).or_default().push(at.name.as_str());
         }
         for (at, waves) in waves {
-            let Some(plan) = picture.plans.get(&at) else { continue };
+            let Some(plan) = picture.plans.get(&at) else {
+                continue;
+            };
             let before = plan.status.as_ref();
             let status = plan_status(&step.view, &waves, &at, plan.generation, now, before);
             if before == Some(&status) {
@@ -391,10 +407,18 @@ impl Driver<'_> {
 
 /// The error of watches that have shown nothing new for too long.
 fn too_blind(watches: &Watches) -> Error {
-    let (kind, since, reason) = watches
-        .trouble()
-        .unwrap_or_else(|| ("all", SYNC_TIMEOUT, "the first lists did not come".to_owned()));
-    Error::Blind { kind, minutes: since.as_secs() / 60, reason }
+    let (kind, since, reason) = watches.trouble().unwrap_or_else(|| {
+        (
+            "all",
+            SYNC_TIMEOUT,
+            "the first lists did not come".to_owned(),
+        )
+    });
+    Error::Blind {
+        kind,
+        minutes: since.as_secs() / 60,
+        reason,
+    }
 }
 
 impl Done {

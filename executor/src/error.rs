@@ -15,13 +15,13 @@ pub enum Error {
         /// The context that was asked for; absent: the current one.
         context: Option<String>,
         /// Why.
-        source: Box<kube::config::KubeconfigError>,
+        source: Cause,
     },
     /// Neither a pod's service account nor a kubeconfig.
     #[error("find out how to reach the cluster")]
     NoCluster {
         /// Why.
-        source: Box<kube::config::InferConfigError>,
+        source: Cause,
     },
     /// A client could not be made of the kubeconfig.
     #[error("set up a client for `{url}`")]
@@ -84,7 +84,9 @@ pub enum Error {
         names: Vec<At>,
     },
     /// The engine's namespace is not there.
-    #[error("find the namespace `{namespace}`: this cluster is no Harvester, or its add-on `vm-import-controller` is off")]
+    #[error(
+        "find the namespace `{namespace}`: this cluster is no Harvester, or its add-on `vm-import-controller` is off"
+    )]
     NoEngine {
         /// Which.
         namespace: &'static str,
@@ -197,8 +199,10 @@ impl Error {
                     .to_owned()
             }
             Self::NamespacesMissing { names } => {
-                let commands: Vec<String> =
-                    names.iter().map(|n| format!("kubectl create namespace {n}")).collect();
+                let commands: Vec<String> = names
+                    .iter()
+                    .map(|n| format!("kubectl create namespace {n}"))
+                    .collect();
                 commands.join("; ")
             }
             Self::SecretsMissing { names } => {
@@ -231,8 +235,8 @@ impl Error {
 
     /// Sorts what the client says of `verb` on `what` into the errors above.
     pub(crate) fn of(verb: &'static str, what: impl Into<String>, error: kube::Error) -> Self {
-        let (what, source) = (what.into(), Cause(error));
-        if source.status().is_some_and(kube::core::Status::is_forbidden) {
+        let (what, source) = (what.into(), Cause::from(error));
+        if source.code() == Some(403) {
             Self::Forbidden { verb, what, source }
         } else {
             Self::Api { verb, what, source }
@@ -240,54 +244,140 @@ impl Error {
     }
 }
 
-/// What the client says, in one line: its own texts repeat themselves and print whole structures.
+/// What somebody else's code says, in one line: the client's own texts repeat their sources and
+/// print whole structures.
 #[derive(Debug)]
-pub struct Cause(kube::Error);
+pub struct Cause {
+    text: String,
+    code: Option<u16>,
+    is_transient: bool,
+}
 
 impl Cause {
-    /// The API server's answer, if it was one.
-    pub fn status(&self) -> Option<&kube::core::Status> {
-        match &self.0 {
-            kube::Error::Api(status) => Some(status),
-            _ => None,
-        }
+    /// The HTTP code of the API server's answer, if it was one.
+    pub fn code(&self) -> Option<u16> {
+        self.code
     }
 
     /// Whether the same request may work later: no answer, too many requests, or the server's own
     /// trouble.
     pub fn is_transient(&self) -> bool {
-        match &self.0 {
-            kube::Error::Api(status) => status.code == 429 || status.code >= 500,
-            kube::Error::HyperError(_)
-            | kube::Error::Service(_)
-            | kube::Error::ReadEvents(_)
-            | kube::Error::HttpError(_) => true,
-            _ => false,
+        self.is_transient
+    }
+
+    /// The innermost text is the one that says what happened ("connection refused").
+    fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+        let mut innermost = error;
+        while let Some(next) = innermost.source() {
+            innermost = next;
         }
+        innermost.to_string()
     }
 }
 
 impl From<kube::Error> for Cause {
     fn from(error: kube::Error) -> Self {
-        Self(error)
+        match error {
+            kube::Error::Api(status) => Self {
+                text: match status.message.as_str() {
+                    "" => format!("the API server answers {} {}", status.code, status.reason),
+                    message => message.trim().to_owned(),
+                },
+                code: Some(status.code),
+                is_transient: status.code == 429 || status.code >= 500,
+            },
+            error => Self {
+                text: Self::innermost(&error),
+                code: None,
+                is_transient: matches!(
+                    error,
+                    kube::Error::HyperError(_)
+                        | kube::Error::Service(_)
+                        | kube::Error::ReadEvents(_)
+                        | kube::Error::HttpError(_)
+                ),
+            },
+        }
+    }
+}
+
+impl From<kube::config::KubeconfigError> for Cause {
+    fn from(error: kube::config::KubeconfigError) -> Self {
+        // Its texts are whole: they have their sources' in them, and name the file or the context.
+        Self {
+            text: error.to_string(),
+            code: None,
+            is_transient: false,
+        }
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(status) = self.status() {
-            return match status.message.as_str() {
-                "" => write!(f, "the API server answers {} {}", status.code, status.reason),
-                message => f.write_str(message),
-            };
-        }
-        // The innermost text is the one that says what happened ("connection refused").
-        let mut innermost: &dyn std::error::Error = &self.0;
-        while let Some(next) = innermost.source() {
-            innermost = next;
-        }
-        write!(f, "{innermost}")
+        f.write_str(&self.text)
     }
 }
 
 impl std::error::Error for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(
+            kube::core::Status::failure(message, "Why")
+                .with_code(code)
+                .boxed(),
+        )
+    }
+
+    // Each error knows what it comes to, and says what to do.
+    #[test]
+    fn classes() {
+        let forbidden = Error::of("list", "ConfigMap objects", answer(403, "no"));
+        assert_eq!(forbidden.class(), Class::Refused);
+        assert_eq!(
+            forbidden.to_string(),
+            "list ConfigMap objects: no permission"
+        );
+        assert!(forbidden.hint().is_some());
+        assert_eq!(
+            Error::of("get", "x", answer(503, "etcd")).class(),
+            Class::Unavailable
+        );
+        assert_eq!(
+            Error::of("get", "x", answer(422, "bad")).class(),
+            Class::Refused
+        );
+    }
+
+    // A kind of ours that is missing is ours to install; the engine's is an add-on.
+    #[test]
+    fn missing_kinds() {
+        let ours = Error::KindMissing {
+            kind: "MigrationWave",
+            group: schemas::API_VERSION,
+        };
+        assert!(ours.hint().is_some_and(|hint| hint.contains("windrow crd")));
+        let group = "migration.harvesterhci.io/v1beta1";
+        let theirs = Error::KindMissing {
+            kind: "VirtualMachineImport",
+            group,
+        };
+        assert!(theirs.hint().is_some_and(|hint| hint.contains("add-on")));
+    }
+
+    // Names are listed, with the right number.
+    #[test]
+    fn names() {
+        let one = Error::NamespacesMissing {
+            names: vec!["erp".into()],
+        };
+        assert_eq!(one.to_string(), "find the namespace `erp`");
+        let two = Error::SecretsMissing {
+            names: vec![At::new("a", "b"), At::new("a", "c")],
+        };
+        assert_eq!(two.to_string(), "find the Secrets `a/b`, `a/c`");
+    }
+}

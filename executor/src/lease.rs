@@ -89,23 +89,31 @@ impl Lease {
                 continue;
             }
             if patience.is_some_and(|patience| began.elapsed() >= patience) {
-                return Err(Error::LeaseHeld { lease: place(), holder });
+                return Err(Error::LeaseHeld {
+                    lease: place(),
+                    holder,
+                });
             }
             waiting(&holder);
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let (sender, state) = watch::channel(State::Held);
         let renewals = tokio::spawn(Arc::clone(&keeper).renew(sender));
-        Ok(Self { keeper, renewals, state })
+        Ok(Self {
+            keeper,
+            renewals,
+            state,
+        })
     }
 
     /// An error once the Lease is lost.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &*self.state.borrow() {
             State::Held => Ok(()),
-            State::Lost { holder } => {
-                Err(Error::LeaseLost { lease: place(), holder: holder.clone() })
-            }
+            State::Lost { holder } => Err(Error::LeaseLost {
+                lease: place(),
+                holder: holder.clone(),
+            }),
         }
     }
 
@@ -143,21 +151,27 @@ impl Keeper {
     }
 
     async fn get(&self) -> Result<Option<Object>, Error> {
-        self.api.get_opt(LEASE_NAME).await.map_err(|error| Error::of("get", what(), error))
+        self.api
+            .get_opt(LEASE_NAME)
+            .await
+            .map_err(|error| Error::of("get", what(), error))
     }
 
     /// Creates the Lease as ours; false where somebody was faster.
     async fn create(&self) -> Result<bool, Error> {
         let object = Object {
-            metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(LEASE_NAME.to_owned()),
+                ..ObjectMeta::default()
+            },
             spec: Some(spec(&self.identity, 0)),
         };
         match self.api.create(&params(), &object).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                Err(Error::NoEngine { namespace: ENGINE_NAMESPACE })
-            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err(Error::NoEngine {
+                namespace: ENGINE_NAMESPACE,
+            }),
             Err(error) => Err(Error::of("create", what(), error)),
         }
     }
@@ -165,9 +179,13 @@ impl Keeper {
     /// Writes `holder` over the Lease as it was seen; false where somebody was faster.
     async fn put(&self, object: &mut Object, holder: &str) -> Result<bool, Error> {
         let before = object.spec.as_ref();
-        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+        let transitions = before
+            .and_then(|spec| spec.lease_transitions)
+            .unwrap_or_default();
         let same = holder_of(object) == holder;
-        let acquired = before.and_then(|spec| spec.acquire_time.clone()).filter(|_| same);
+        let acquired = before
+            .and_then(|spec| spec.acquire_time.clone())
+            .filter(|_| same);
         let mut next = spec(holder, transitions + i32::from(!same && !holder.is_empty()));
         next.acquire_time = acquired.or(next.acquire_time);
         object.spec = Some(next);
@@ -231,16 +249,28 @@ fn spec(holder: &str, transitions: i32) -> LeaseSpec {
 }
 
 fn holder_of(object: &Object) -> String {
-    object.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
+    object
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.holder_identity.clone())
+        .unwrap_or_default()
 }
 
 fn duration_of(object: &Object) -> Duration {
-    let seconds = object.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
-    seconds.and_then(|s| u64::try_from(s).ok()).map_or(DURATION, Duration::from_secs)
+    let seconds = object
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.lease_duration_seconds);
+    seconds
+        .and_then(|s| u64::try_from(s).ok())
+        .map_or(DURATION, Duration::from_secs)
 }
 
 fn params() -> PostParams {
-    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    }
 }
 
 fn place() -> At {

@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use crate::cluster::{Cluster, kind_of};
 use crate::error::Error;
 use crate::parts::{self, PlanPart, STOP_NAME, WavePart};
-use crate::table::{Row, Table, revision};
+use crate::table::{Table, revision};
 
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 500;
@@ -71,7 +71,11 @@ impl Scope {
 
     fn has(&self, at: &At, wave: &WavePart) -> bool {
         match self {
-            Self::Plan { namespace, plan, waves } => {
+            Self::Plan {
+                namespace,
+                plan,
+                waves,
+            } => {
                 at.namespace == *namespace
                     && wave.spec.plan == *plan
                     && waves.contains(at.name.as_str())
@@ -119,12 +123,20 @@ impl Write {
     /// A write that was answered with the object.
     pub(crate) fn of<K: Resource>(kind: Kind, at: &At, object: &K) -> Self {
         let version = object.meta().resource_version.as_deref();
-        Self { kind, at: at.clone(), seen: Seen::Revision(revision(version)) }
+        Self {
+            kind,
+            at: at.clone(),
+            seen: Seen::Revision(revision(version)),
+        }
     }
 
     /// A deletion that took effect at once.
     pub(crate) fn gone(kind: Kind, at: &At, uid: &str) -> Self {
-        Self { kind, at: at.clone(), seen: Seen::Gone(uid.to_owned()) }
+        Self {
+            kind,
+            at: at.clone(),
+            seen: Seen::Gone(uid.to_owned()),
+        }
     }
 }
 
@@ -164,17 +176,39 @@ impl Watches {
         let cached = fresh.clone().any_semantic();
         let stop = cached.clone().fields(&format!("metadata.name={STOP_NAME}"));
         Ok(Self {
-            waves: starter.watch::<MigrationWave, _>(own, &cached, parts::wave).await?,
-            plans: starter.watch::<MigrationPlan, _>(own, &cached, parts::plan).await?,
-            approvals: starter.watch::<WaveApproval, _>(own, &cached, parts::approval).await?,
-            records: starter.widest::<MachineMigration, _>(own, &fresh, parts::record).await?,
-            imports: starter.watch::<VirtualMachineImport, _>(None, &fresh, parts::import).await?,
-            images: starter.watch::<VirtualMachineImage, _>(None, &cached, parts::image).await?,
-            machines: starter.watch::<VirtualMachine, _>(None, &cached, parts::machine).await?,
-            vmware: starter.watch::<VmwareSource, _>(own, &cached, parts::vmware).await?,
-            openstack: starter.watch::<OpenstackSource, _>(own, &cached, parts::openstack).await?,
-            ova: starter.watch::<OvaSource, _>(own, &cached, parts::ova).await?,
-            stops: starter.widest::<ConfigMap, _>(own, &stop, parts::stop).await?,
+            waves: starter
+                .watch::<MigrationWave, _>(own, &cached, parts::wave)
+                .await?,
+            plans: starter
+                .watch::<MigrationPlan, _>(own, &cached, parts::plan)
+                .await?,
+            approvals: starter
+                .watch::<WaveApproval, _>(own, &cached, parts::approval)
+                .await?,
+            records: starter
+                .widest::<MachineMigration, _>(own, &fresh, parts::record)
+                .await?,
+            imports: starter
+                .watch::<VirtualMachineImport, _>(None, &fresh, parts::import)
+                .await?,
+            images: starter
+                .watch::<VirtualMachineImage, _>(None, &cached, parts::image)
+                .await?,
+            machines: starter
+                .watch::<VirtualMachine, _>(None, &cached, parts::machine)
+                .await?,
+            vmware: starter
+                .watch::<VmwareSource, _>(own, &cached, parts::vmware)
+                .await?,
+            openstack: starter
+                .watch::<OpenstackSource, _>(own, &cached, parts::openstack)
+                .await?,
+            ova: starter
+                .watch::<OvaSource, _>(own, &cached, parts::ova)
+                .await?,
+            stops: starter
+                .widest::<ConfigMap, _>(own, &stop, parts::stop)
+                .await?,
             cluster_uid,
             scope,
             changed: starter.changed,
@@ -245,9 +279,11 @@ impl Watches {
 
     /// The picture, now.
     pub(crate) fn picture(&self) -> Picture {
-        let plans = self.plans.collect(|_, row| Some(row.part.clone()));
+        let plans = self.plans.parts();
         let suspended = |namespace: &Namespace, plan: &PlanName| {
-            plans.get(&At::new(namespace.clone(), plan.as_str())).is_some_and(|p| p.suspended)
+            plans
+                .get(&At::new(namespace.clone(), plan.as_str()))
+                .is_some_and(|p| p.suspended)
         };
         let waves = self.waves.collect(|at, row| {
             let wave = &row.part;
@@ -258,23 +294,23 @@ impl Watches {
                 plan_suspended: suspended(&at.namespace, &wave.spec.plan),
             })
         });
-        let mut sources = self.vmware.collect(part);
-        sources.extend(self.openstack.collect(part));
-        sources.extend(self.ova.collect(part));
+        let mut sources = self.vmware.parts();
+        sources.extend(self.openstack.parts());
+        sources.extend(self.ova.parts());
         Picture {
             plans,
             observed: Observed {
                 cluster_uid: self.cluster_uid.clone(),
                 waves,
-                approvals: self.approvals.collect(part),
-                records: self.records.collect(part),
-                imports: self.imports.collect(part),
-                images: self.images.collect(part),
-                machines: self.machines.collect(part),
+                approvals: self.approvals.parts(),
+                records: self.records.parts(),
+                imports: self.imports.parts(),
+                images: self.images.parts(),
+                machines: self.machines.parts(),
                 sources,
                 stops: self
                     .stops
-                    .collect(part)
+                    .parts()
                     .into_iter()
                     .map(|(at, mode)| (at.namespace, mode))
                     .collect(),
@@ -282,10 +318,6 @@ impl Watches {
             },
         }
     }
-}
-
-fn part<P: Clone>(_: &At, row: &Row<P>) -> Option<P> {
-    Some(row.part.clone())
 }
 
 /// What is, and what the machine need not know but the shell does.
@@ -323,7 +355,11 @@ impl Starter<'_> {
         probe.field_selector.clone_from(&config.field_selector);
         api.list_metadata(&probe).await.map_err(|error| {
             let place = namespace.map_or("all namespaces".to_owned(), |n| format!("`{n}`"));
-            Error::of("list", format!("{} objects in {place}", kind_of::<K>()), error)
+            Error::of(
+                "list",
+                format!("{} objects in {place}", kind_of::<K>()),
+                error,
+            )
         })?;
         let table = Arc::new(Table::new());
         let events = watcher(api, config.clone()).backoff(Pauses::default());
@@ -371,7 +407,9 @@ impl Iterator for Pauses {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let next = self.last.map_or(RETRY_PAUSE_MIN, |last| (2 * last).min(RETRY_PAUSE_MAX));
+        let next = self
+            .last
+            .map_or(RETRY_PAUSE_MIN, |last| (2 * last).min(RETRY_PAUSE_MAX));
         self.last = Some(next);
         Some(next)
     }

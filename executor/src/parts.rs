@@ -20,7 +20,7 @@ pub(crate) const FIELD_MANAGER: &str = "windrow-executor";
 pub(crate) const ENGINE_FINALIZER: &str = "wrangler.cattle.io/virtualmachine-import-controller";
 /// Annotation that wakes the engine by way of an image.
 pub(crate) const ANNOTATION_NUDGE: &str = "windrow.dev/nudged";
-/// Name of the ConfigMap whose existence stops admission.
+/// Name of the `ConfigMap` whose existence stops admission.
 pub const STOP_NAME: &str = "windrow-stop";
 /// Its key for the mode.
 pub const STOP_MODE_KEY: &str = "mode";
@@ -77,8 +77,14 @@ pub(crate) fn import(object: VirtualMachineImport) -> Import {
         uid: object.uid().unwrap_or_default(),
         resource_version: object.resource_version().unwrap_or_default(),
         machine: object.labels().get(LABEL_MACHINE).map(ObjectName::new),
-        attempt: object.annotations().get(ANNOTATION_ATTEMPT).and_then(|n| n.parse().ok()),
-        touched: object.finalizers().iter().any(|finalizer| finalizer == ENGINE_FINALIZER),
+        attempt: object
+            .annotations()
+            .get(ANNOTATION_ATTEMPT)
+            .and_then(|n| n.parse().ok()),
+        touched: object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == ENGINE_FINALIZER),
         deleting: object.meta().deletion_timestamp.is_some(),
         spec: object.spec,
         status: object.status.unwrap_or_default(),
@@ -86,10 +92,18 @@ pub(crate) fn import(object: VirtualMachineImport) -> Import {
 }
 
 pub(crate) fn image(object: VirtualMachineImage) -> Image {
-    let nudged = object.annotations().get(ANNOTATION_NUDGE).and_then(|text| text.parse().ok());
+    let nudged = object
+        .annotations()
+        .get(ANNOTATION_NUDGE)
+        .and_then(|text| text.parse().ok());
     let changed = others_last_write(object.managed_fields());
     let status = object.status.unwrap_or_default();
-    let holds = |name| status.conditions.iter().any(|c| c.r#type == name && c.status == "True");
+    let holds = |name| {
+        status
+            .conditions
+            .iter()
+            .any(|c| c.r#type == name && c.status == "True")
+    };
     Image {
         imported: holds("Imported"),
         given_up: holds("RetryLimitExceeded"),
@@ -101,9 +115,10 @@ pub(crate) fn image(object: VirtualMachineImage) -> Image {
 }
 
 pub(crate) fn machine(object: VirtualMachine) -> TargetMachine {
+    let imported = object.labels().contains_key(LABEL_IMPORTED);
     TargetMachine {
-        ready: object.status.as_ref().is_some_and(|status| status.ready),
-        imported: object.labels().contains_key(LABEL_IMPORTED),
+        ready: object.status.is_some_and(|status| status.ready),
+        imported,
     }
 }
 
@@ -124,7 +139,11 @@ pub(crate) fn ova(object: OvaSource) -> SourceObject {
 
 pub(crate) fn stop(object: ConfigMap) -> StopMode {
     // Its existence stops; made by hand it may well be empty.
-    match object.data.as_ref().and_then(|data| data.get(STOP_MODE_KEY)).map(String::as_str) {
+    match object
+        .data
+        .and_then(|mut data| data.remove(STOP_MODE_KEY))
+        .as_deref()
+    {
         Some("withdraw") => StopMode::Withdraw,
         _ => StopMode::Admit,
     }
@@ -136,22 +155,39 @@ fn source(
     created: jiff::Timestamp,
 ) -> SourceObject {
     let status = status.unwrap_or_default();
-    SourceObject { spec, message: message(&status.conditions), status: status.status, created }
+    SourceObject {
+        spec,
+        message: message(&status.conditions),
+        status: status.status,
+        created,
+    }
 }
 
 /// When somebody other than us last wrote an object.
 fn others_last_write(fields: &[ManagedFieldsEntry]) -> Option<jiff::Timestamp> {
-    let others = fields.iter().filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
-    others.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
+    let others = fields
+        .iter()
+        .filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
+    others
+        .filter_map(|entry| entry.time.as_ref())
+        .map(|time| time.0)
+        .max()
 }
 
 fn created<K: Resource>(object: &K) -> jiff::Timestamp {
-    object.meta().creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
+    object
+        .meta()
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0)
+        .unwrap_or_default()
 }
 
 /// The first text that a condition gives: the engine and Harvester write one only on failure.
 fn message(conditions: &[EngineCondition]) -> Option<String> {
-    conditions.iter().find_map(|c| c.message.clone().filter(|text| !text.is_empty()))
+    conditions
+        .iter()
+        .find_map(|c| c.message.clone().filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -161,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    fn object<K: DeserializeOwned>(metadata: Value, spec: Value, status: Value) -> K {
+    fn object<K: DeserializeOwned>(metadata: &Value, spec: &Value, status: &Value) -> K {
         serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "X", "metadata": metadata, "spec": spec, "status": status,
         }))
@@ -173,20 +209,23 @@ mod tests {
     #[test]
     fn imports() {
         let seen = import(object(
-            json!({
+            &json!({
                 "name": "w00c0ffee1", "namespace": "erp", "uid": "u", "resourceVersion": "7",
                 "labels": { "windrow.dev/machine": "erp-00c0ffee" },
                 "annotations": { "windrow.dev/attempt": "2" },
                 "finalizers": [ENGINE_FINALIZER],
             }),
-            json!({
+            &json!({
                 "virtualMachineName": "erp", "skipPreflightChecks": null,
                 "sourceCluster": { "apiVersion": "v", "kind": "OvaSource", "name": "s", "namespace": "n" },
             }),
-            json!({ "importStatus": "sourceReady" }),
+            &json!({ "importStatus": "sourceReady" }),
         ));
         assert_eq!(seen.machine, Some("erp-00c0ffee".into()));
-        assert_eq!((seen.attempt, seen.touched, seen.deleting), (Some(2), true, false));
+        assert_eq!(
+            (seen.attempt, seen.touched, seen.deleting),
+            (Some(2), true, false)
+        );
         assert_eq!(seen.status.import_status.as_str(), "sourceReady");
     }
 
@@ -194,14 +233,17 @@ mod tests {
     #[test]
     fn foreign_imports() {
         let seen = import(object(
-            json!({ "name": "theirs", "namespace": "erp", "deletionTimestamp": "2026-11-22T10:00:00Z" }),
-            json!({
+            &json!({ "name": "theirs", "namespace": "erp", "deletionTimestamp": "2026-11-22T10:00:00Z" }),
+            &json!({
                 "virtualMachineName": "x",
                 "sourceCluster": { "apiVersion": "v", "kind": "OvaSource", "name": "s", "namespace": "n" },
             }),
-            Value::Null,
+            &Value::Null,
         ));
-        assert_eq!((seen.machine, seen.attempt, seen.touched), (None, None, false));
+        assert_eq!(
+            (seen.machine, seen.attempt, seen.touched),
+            (None, None, false)
+        );
         assert!(seen.deleting);
     }
 
@@ -209,7 +251,7 @@ mod tests {
     #[test]
     fn images() {
         let seen = image(object(
-            json!({
+            &json!({
                 "name": "i", "namespace": "erp",
                 "annotations": { ANNOTATION_NUDGE: "2026-11-22T10:00:09Z" },
                 "managedFields": [
@@ -217,8 +259,8 @@ mod tests {
                     { "manager": FIELD_MANAGER, "time": "2026-11-22T10:00:09Z" },
                 ],
             }),
-            json!({}),
-            json!({ "progress": 42, "conditions": [
+            &json!({}),
+            &json!({ "progress": 42, "conditions": [
                 { "type": "Initialized", "status": "True" },
                 { "type": "RetryLimitExceeded", "status": "True", "message": "404 Not Found" },
                 { "type": "Imported", "status": "False", "reason": "Importing" },
@@ -238,7 +280,8 @@ mod tests {
     // The ConfigMap stops by being there; only a spelt-out mode withdraws.
     #[test]
     fn stops() {
-        let with = |data: Value| stop(serde_json::from_value(json!({ "data": data })).expect("one"));
+        let with =
+            |data: Value| stop(serde_json::from_value(json!({ "data": data })).expect("one"));
         assert_eq!(with(Value::Null), StopMode::Admit);
         assert_eq!(with(json!({ "mode": "typo" })), StopMode::Admit);
         assert_eq!(with(json!({ "mode": "withdraw" })), StopMode::Withdraw);

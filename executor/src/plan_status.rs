@@ -73,15 +73,14 @@ fn waits_for_people(reason: &HoldReason) -> Option<&'static str> {
 }
 
 fn message(counts: &Counts) -> String {
-    let mut text = format!("{} of {} done", counts.done, counts.total);
-    for (count, word) in [
+    let rest = [
         (counts.active, "on their way"),
         (counts.failed, "failed"),
         (counts.blocked, "held back by a failure"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {word}"));
-        }
-    }
-    text
+    ];
+    let rest = rest.iter().filter(|(count, _)| *count > 0);
+    std::iter::once(format!("{} of {} done", counts.done, counts.total))
+        .chain(rest.map(|(count, word)| format!("{count} {word}")))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

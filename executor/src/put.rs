@@ -28,7 +28,7 @@ use crate::parts::{STOP_MODE_KEY, STOP_NAME};
 /// Name under which a person's command writes.
 const CLI_MANAGER: &str = "windrow-cli";
 /// For an import to go once its deletion is asked for: the engine's one worker may be in an export.
-const GONE_TIMEOUT: Duration = Duration::from_secs(60);
+const GONE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Puts a plan, without its status.
 pub async fn plan(cluster: &Cluster, plan: &MigrationPlan) -> Result<(), Error> {
@@ -52,8 +52,13 @@ pub async fn approvals(
 ) -> Result<Vec<WaveApproval>, Error> {
     let api: Api<WaveApproval> = Api::namespaced(cluster.client().clone(), namespace.as_str());
     let list = api.list(&kube::api::ListParams::default()).await;
-    list.map(|list| list.items)
-        .map_err(|error| Error::of("list", format!("WaveApproval objects in `{namespace}`"), error))
+    list.map(|list| list.items).map_err(|error| {
+        Error::of(
+            "list",
+            format!("WaveApproval objects in `{namespace}`"),
+            error,
+        )
+    })
 }
 
 /// Stops admission of what is in `namespace` (the engine's: of everything).
@@ -76,9 +81,11 @@ pub async fn start(cluster: &Cluster, namespace: &Namespace) -> Result<bool, Err
     match api.delete(STOP_NAME, &DeleteParams::default()).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
-        Err(error) => {
-            Err(Error::of("delete", format!("ConfigMap `{namespace}/{STOP_NAME}`"), error))
-        }
+        Err(error) => Err(Error::of(
+            "delete",
+            format!("ConfigMap `{namespace}/{STOP_NAME}`"),
+            error,
+        )),
     }
 }
 
@@ -102,11 +109,18 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
     let Some(object) = found.map_err(|error| Error::of("get", what(), error))? else {
         return Ok(Retry::NoRecord);
     };
-    let stage = object.status.as_ref().map(|status| status.stage).unwrap_or_default();
+    let stage = object
+        .status
+        .as_ref()
+        .map(|status| status.stage)
+        .unwrap_or_default();
     if !matches!(stage, Stage::Failed | Stage::Held) {
         return Ok(Retry::NotFailed(stage));
     }
-    let import = At::new(object.spec.namespace.clone(), object.spec.attempt.import.clone());
+    let import = At::new(
+        object.spec.namespace.clone(),
+        object.spec.attempt.import.clone(),
+    );
     let uid = object.status.as_ref().and_then(|status| status.uid.clone());
     if let Some(uid) = uid {
         delete_import(cluster, &import, uid).await?;
@@ -115,7 +129,10 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
         "metadata": { "resourceVersion": object.resource_version() },
         "status": { "stage": Stage::Withdrawn, "message": "another attempt was asked for" },
     });
-    let params = PatchParams { field_manager: Some(CLI_MANAGER.into()), ..Default::default() };
+    let params = PatchParams {
+        field_manager: Some(CLI_MANAGER.into()),
+        ..Default::default()
+    };
     api.patch_status(record.name.as_str(), &params, &Patch::Merge(&patch))
         .await
         .map_err(|error| Error::of("patch the status of", what(), error))?;
@@ -127,7 +144,10 @@ async fn delete_import(cluster: &Cluster, at: &At, uid: String) -> Result<(), Er
     let api: Api<VirtualMachineImport> = namespaced(cluster, at);
     let what = || format!("VirtualMachineImport `{at}`");
     let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
+        preconditions: Some(Preconditions {
+            uid: Some(uid.clone()),
+            resource_version: None,
+        }),
         ..DeleteParams::default()
     };
     match api.delete(at.name.as_str(), &params).await {
@@ -138,12 +158,19 @@ async fn delete_import(cluster: &Cluster, at: &At, uid: String) -> Result<(), Er
     let gone = await_condition(api, at.name.as_str(), is_deleted(&uid));
     match tokio::time::timeout(GONE_TIMEOUT, gone).await {
         Ok(Ok(_)) => Ok(()),
-        _ => Err(Error::StillThere { what: what(), seconds: GONE_TIMEOUT.as_secs() }),
+        _ => Err(Error::StillThere {
+            what: what(),
+            seconds: GONE_TIMEOUT.as_secs(),
+        }),
     }
 }
 
 /// Applies an object of ours: name, namespace, labels, annotations and spec, never its status.
-async fn apply<K>(cluster: &Cluster, object: &K, spec: &(impl Serialize + Sync)) -> Result<(), Error>
+async fn apply<K>(
+    cluster: &Cluster,
+    object: &K,
+    spec: &(impl Serialize + Sync),
+) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -152,7 +179,10 @@ where
 {
     let at = At::new(object.namespace().unwrap_or_default(), object.name_any());
     let mut metadata = json!({ "name": at.name, "namespace": at.namespace });
-    for (field, map) in [("labels", object.labels()), ("annotations", object.annotations())] {
+    for (field, map) in [
+        ("labels", object.labels()),
+        ("annotations", object.annotations()),
+    ] {
         if !map.is_empty() {
             metadata[field] = json!(map);
         }

@@ -9,8 +9,7 @@ use schemas::upstream::{ENGINE_NAME, ENGINE_NAMESPACE};
 /// Names of the files in the scratch, through the API server's proxy; absent where we may not
 /// look, or nobody answers.
 pub(crate) async fn files(client: &Client) -> Option<BTreeSet<String>> {
-    let path =
-        format!("/api/v1/namespaces/{ENGINE_NAMESPACE}/services/{ENGINE_NAME}:8080/proxy/");
+    let path = format!("/api/v1/namespaces/{ENGINE_NAMESPACE}/services/{ENGINE_NAME}:8080/proxy/");
     let request = Request::get(path).body(Vec::new()).ok()?;
     match client.request_text(request).await {
         Ok(page) => Some(names(&page)),

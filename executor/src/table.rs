@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use executor_machine::At;
-use kube::{Resource, ResourceExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
+use kube::{Resource, ResourceExt};
 
 use crate::error::Cause;
 
@@ -132,10 +132,19 @@ impl<P: Clone> Table<P> {
         self.lock().rows.get(at).cloned()
     }
 
+    /// What a picture needs of all objects.
+    pub(crate) fn parts(&self) -> BTreeMap<At, P> {
+        self.collect(|_, row| Some(row.part.clone()))
+    }
+
     /// All objects, as `make` has them; those it has no use for are left out.
     pub(crate) fn collect<Q>(&self, make: impl Fn(&At, &Row<P>) -> Option<Q>) -> BTreeMap<At, Q> {
         let inner = self.lock();
-        inner.rows.iter().filter_map(|(at, row)| Some((at.clone(), make(at, row)?))).collect()
+        inner
+            .rows
+            .iter()
+            .filter_map(|(at, row)| Some((at.clone(), make(at, row)?)))
+            .collect()
     }
 }
 
@@ -148,7 +157,13 @@ impl<P> Inner<P> {
         let at = place(&object)?;
         let uid = object.meta().uid.clone().unwrap_or_default();
         match object.0 {
-            Ok(object) => Some((at, Row { uid, part: reduce(object) })),
+            Ok(object) => Some((
+                at,
+                Row {
+                    uid,
+                    part: reduce(object),
+                },
+            )),
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), object = %at, error = %error.error, "unreadable");
                 None
@@ -175,7 +190,11 @@ impl<P> Inner<P> {
             Some(trouble) if trouble.last.elapsed() < TROUBLE_LASTS => trouble.since,
             _ => now,
         };
-        self.trouble = Some(Trouble { since, last: now, reason });
+        self.trouble = Some(Trouble {
+            since,
+            last: now,
+            reason,
+        });
     }
 }
 
@@ -188,7 +207,9 @@ fn place<K: kube::Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> O
 /// number counts as already seen: the loop then decides a moment early, and its actions are safe
 /// to repeat.
 pub(crate) fn revision(version: Option<&str>) -> u64 {
-    version.and_then(|version| version.parse().ok()).unwrap_or(0)
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -208,7 +229,11 @@ mod tests {
     }
 
     fn names(table: &Table<()>) -> Vec<String> {
-        table.collect(|_, _| Some(())).into_keys().map(|at| at.name.to_string()).collect()
+        table
+            .collect(|_, _| Some(()))
+            .into_keys()
+            .map(|at| at.name.to_string())
+            .collect()
     }
 
     // A list replaces what was there only when it is complete, and what it lacks is gone.
@@ -260,12 +285,19 @@ mod tests {
     fn trouble() {
         let table = Table::<()>::new();
         let take = |event| table.take(event, |_: OvaSource| ());
-        let gone = kube::core::Status::failure("too old", "Expired").with_code(410).boxed();
+        let gone = kube::core::Status::failure("too old", "Expired")
+            .with_code(410)
+            .boxed();
         take(Err(watcher::Error::WatchError(gone)));
         assert!(table.trouble().is_none());
-        let down = kube::core::Status::failure("etcd is down", "").with_code(500).boxed();
+        let down = kube::core::Status::failure("etcd is down", "")
+            .with_code(500)
+            .boxed();
         take(Err(watcher::Error::WatchError(down)));
-        assert_eq!(table.trouble().map(|(_, text)| text).as_deref(), Some("etcd is down"));
+        assert_eq!(
+            table.trouble().map(|(_, text)| text).as_deref(),
+            Some("etcd is down")
+        );
         take(Ok(Event::Apply(source("a", "1"))));
         assert!(table.trouble().is_none());
     }

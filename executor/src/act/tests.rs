@@ -28,7 +28,12 @@ struct Turn {
 }
 
 fn turn(method: Method, path: &'static str, code: u16, answer: Value) -> Turn {
-    Turn { method, path, code, answer }
+    Turn {
+        method,
+        path,
+        code,
+        answer,
+    }
 }
 
 /// Plays `turns`; gives the bodies that were sent.
@@ -37,7 +42,10 @@ async fn play(server: Server, turns: Vec<Turn>) -> Vec<Value> {
     let mut bodies = Vec::new();
     for turn in turns {
         let (request, send) = server.next_request().await.expect("one more request");
-        assert_eq!((request.method(), request.uri().path()), (&turn.method, turn.path));
+        assert_eq!(
+            (request.method(), request.uri().path()),
+            (&turn.method, turn.path)
+        );
         let body = request.into_body().collect_bytes().await.expect("a body");
         bodies.push(serde_json::from_slice(&body).unwrap_or(Value::Null));
         let answer = Response::builder()
@@ -57,7 +65,8 @@ fn status(code: u16, reason: &str) -> Value {
 }
 
 const RECORD: &str = "/apis/windrow.dev/v1alpha1/namespaces/plans/machinemigrations/erp-00c0ffee";
-const IMPORTS: &str = "/apis/migration.harvesterhci.io/v1beta1/namespaces/erp/virtualmachineimports";
+const IMPORTS: &str =
+    "/apis/migration.harvesterhci.io/v1beta1/namespaces/erp/virtualmachineimports";
 const IMPORT: &str =
     "/apis/migration.harvesterhci.io/v1beta1/namespaces/erp/virtualmachineimports/w00c0ffee1";
 
@@ -91,7 +100,7 @@ fn spec() -> MachineSpec {
     }
 }
 
-fn record(status: Value) -> Value {
+fn record(status: &Value) -> Value {
     json!({
         "apiVersion": "windrow.dev/v1alpha1", "kind": "MachineMigration",
         "metadata": { "name": "erp-00c0ffee", "namespace": "plans", "resourceVersion": "8" },
@@ -117,13 +126,25 @@ fn import_spec() -> VirtualMachineImportSpec {
 /// A picture in which the record is, and the import in `state` where there is one.
 fn seen(state: Option<ImportState>) -> Observed {
     let mut seen = Observed::default();
-    let record =
-        Record { spec: spec(), status: None, generation: 1, resource_version: "7".to_owned() };
+    let record = Record {
+        spec: spec(),
+        status: None,
+        generation: 1,
+        resource_version: "7".to_owned(),
+    };
     seen.records.insert(record_at(), record);
     if let Some(import_status) = state {
-        let status =
-            VirtualMachineImportStatus { import_status, ..VirtualMachineImportStatus::default() };
-        seen.imports.insert(import_at(), Import { status, ..Import::default() });
+        let status = VirtualMachineImportStatus {
+            import_status,
+            ..VirtualMachineImportStatus::default()
+        };
+        seen.imports.insert(
+            import_at(),
+            Import {
+                status,
+                ..Import::default()
+            },
+        );
     }
     seen
 }
@@ -138,7 +159,11 @@ fn create_import() -> Action {
     }
 }
 
-async fn act(action: Action, seen: Observed, turns: Vec<Turn>) -> (Result<Outcome, Error>, Vec<Value>) {
+async fn act(
+    action: Action,
+    seen: Observed,
+    turns: Vec<Turn>,
+) -> (Result<Outcome, Error>, Vec<Value>) {
     let (hands, server) = hands();
     let acting = async move { hands.act(&action, &seen, &[]).await };
     let (outcome, bodies) = tokio::join!(acting, play(server, turns));
@@ -149,7 +174,7 @@ async fn act(action: Action, seen: Observed, turns: Vec<Turn>) -> (Result<Outcom
 #[tokio::test]
 async fn import_is_created() {
     let turns = vec![
-        turn(Method::GET, RECORD, 200, record(json!({ "attempt": 0 }))),
+        turn(Method::GET, RECORD, 200, record(&json!({ "attempt": 0 }))),
         turn(Method::POST, IMPORTS, 201, import("9")),
     ];
     let (outcome, bodies) = act(create_import(), seen(None), turns).await;
@@ -170,9 +195,9 @@ async fn import_is_created() {
 #[tokio::test]
 async fn import_that_was_seen_is_not_created_again() {
     for ledger in [
-        record(json!({ "attempt": 1, "uid": "u", "stage": "Running" })),
-        record(json!({ "attempt": 1, "stage": "Withdrawn" })),
-        record(json!({ "attempt": 1, "stage": "Held" })),
+        record(&json!({ "attempt": 1, "uid": "u", "stage": "Running" })),
+        record(&json!({ "attempt": 1, "stage": "Withdrawn" })),
+        record(&json!({ "attempt": 1, "stage": "Held" })),
     ] {
         let turns = vec![turn(Method::GET, RECORD, 200, ledger)];
         let (outcome, _) = act(create_import(), seen(None), turns).await;
@@ -194,7 +219,7 @@ async fn import_without_a_record_is_not_created() {
 #[tokio::test]
 async fn already_exists_is_no_error() {
     let turns = vec![
-        turn(Method::GET, RECORD, 200, record(json!({ "attempt": 0 }))),
+        turn(Method::GET, RECORD, 200, record(&json!({ "attempt": 0 }))),
         turn(Method::POST, IMPORTS, 409, status(409, "AlreadyExists")),
     ];
     let (outcome, _) = act(create_import(), seen(None), turns).await;
@@ -205,25 +230,35 @@ async fn already_exists_is_no_error() {
 #[tokio::test]
 async fn missing_namespace_is_an_error() {
     let turns = vec![
-        turn(Method::GET, RECORD, 200, record(json!({ "attempt": 0 }))),
+        turn(Method::GET, RECORD, 200, record(&json!({ "attempt": 0 }))),
         turn(Method::POST, IMPORTS, 404, status(404, "NotFound")),
     ];
     let (outcome, _) = act(create_import(), seen(None), turns).await;
     let error = outcome.expect_err("refused");
-    assert_eq!(error.to_string(), "create VirtualMachineImport `erp/w00c0ffee1`");
+    assert_eq!(
+        error.to_string(),
+        "create VirtualMachineImport `erp/w00c0ffee1`"
+    );
 }
 
 // What we may not do is told apart, with what was attempted.
 #[tokio::test]
 async fn forbidden() {
     let turns = vec![
-        turn(Method::GET, RECORD, 200, record(json!({ "attempt": 0 }))),
+        turn(Method::GET, RECORD, 200, record(&json!({ "attempt": 0 }))),
         turn(Method::POST, IMPORTS, 403, status(403, "Forbidden")),
     ];
     let (outcome, _) = act(create_import(), seen(None), turns).await;
     let error = outcome.expect_err("refused");
-    assert!(matches!(error, Error::Forbidden { verb: "create", .. }), "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("deploy/rbac")));
+    assert!(
+        matches!(error, Error::Forbidden { verb: "create", .. }),
+        "{error}"
+    );
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("deploy/rbac"))
+    );
 }
 
 // A status goes over exactly the record that was seen; somebody else's write in between is no error.
@@ -234,7 +269,11 @@ async fn record_conflict() {
     let action = Action::Record {
         at: record_at(),
         resource_version: "7".to_owned(),
-        status: MachineStatus { attempt: 1, stage: Stage::Exporting, ..MachineStatus::default() },
+        status: MachineStatus {
+            attempt: 1,
+            stage: Stage::Exporting,
+            ..MachineStatus::default()
+        },
     };
     let turns = vec![turn(Method::PATCH, STATUS, 409, status(409, "Conflict"))];
     let (outcome, bodies) = act(action, seen(None), turns).await;
@@ -249,7 +288,11 @@ async fn gone_is_asked_for() {
     let action = Action::Record {
         at: record_at(),
         resource_version: "7".to_owned(),
-        status: MachineStatus { attempt: 1, stage: Stage::Held, ..MachineStatus::default() },
+        status: MachineStatus {
+            attempt: 1,
+            stage: Stage::Held,
+            ..MachineStatus::default()
+        },
     };
     let turns = vec![turn(Method::GET, IMPORT, 200, import("9"))];
     let (outcome, _) = act(action, seen(None), turns).await;
@@ -274,11 +317,17 @@ async fn deletions() {
     let turns = vec![turn(Method::DELETE, IMPORT, 409, status(409, "Conflict"))];
     let (outcome, bodies) = act(delete(Some("7")), seen(Some(ImportState::New)), turns).await;
     assert_eq!(outcome.expect("no error"), Outcome::LookAgain);
-    assert_eq!(bodies[0]["preconditions"], json!({ "uid": "u", "resourceVersion": "7" }));
+    assert_eq!(
+        bodies[0]["preconditions"],
+        json!({ "uid": "u", "resourceVersion": "7" })
+    );
     assert!(bodies[0].get("propagationPolicy").is_none());
 
     let turns = vec![turn(Method::DELETE, IMPORT, 404, status(404, "NotFound"))];
     let (outcome, _) = act(delete(None), seen(None), turns).await;
     let gone = Write::gone(Kind::Import, &import_at(), "u");
-    assert_eq!(outcome.expect("gone is what was wanted"), Outcome::Done(gone));
+    assert_eq!(
+        outcome.expect("gone is what was wanted"),
+        Outcome::Done(gone)
+    );
 }
