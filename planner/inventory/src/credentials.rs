@@ -110,9 +110,19 @@ pub enum CredentialError {
         /// Where it was looked for.
         place: String,
     },
-    /// The cluster refused or could not be reached.
+    /// The cluster does not let us read it.
+    #[error("read the Secret `{namespace}/{name}` from the cluster: {message}")]
+    Refused {
+        /// Its namespace.
+        namespace: Namespace,
+        /// Its name.
+        name: ObjectName,
+        /// The API server's words.
+        message: String,
+    },
+    /// The cluster could not be reached.
     #[error("read the Secret `{namespace}/{name}` from the cluster")]
-    Cluster {
+    Unreachable {
         /// Its namespace.
         namespace: Namespace,
         /// Its name.
@@ -149,7 +159,7 @@ impl CredentialError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing { .. } | Self::Cluster { .. } => Some(
+            Self::Missing { .. } | Self::Refused { .. } | Self::Unreachable { .. } => Some(
                 "create it, or give it with `--credentials`: a Secret's manifest, or a folder \
                  `<secret>/<key>`"
                     .to_owned(),
@@ -168,10 +178,17 @@ async fn from_cluster(
     name: &ObjectName,
 ) -> Result<Credentials, CredentialError> {
     let api = kube::Api::<Secret>::namespaced(client.clone(), namespace.as_str());
-    let failed = |source: kube::Error| CredentialError::Cluster {
-        namespace: namespace.clone(),
-        name: name.clone(),
-        source: RootCause::of(&source),
+    let failed = |error| match error {
+        kube::Error::Api(status) if status.code < 500 => CredentialError::Refused {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            message: status.message.clone(),
+        },
+        error => CredentialError::Unreachable {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            source: RootCause::of(&error),
+        },
     };
     let secret = api.get_opt(name.as_str()).await.map_err(failed)?;
     let secret = secret.ok_or_else(|| CredentialError::Missing {

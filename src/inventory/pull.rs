@@ -1,0 +1,353 @@
+//! `windrow inventory pull`: every source and target of a plan's site, or those that are named.
+//!
+//! One after the other, since a source's limits are its own; one that fails does not keep the
+//! others from being read. What is written is whole: a snapshot's files are replaced only once all
+//! of it was read.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use executor::{Class, Cluster};
+use indicatif::{ProgressBar, ProgressStyle};
+use inventory::snapshot::{self, SnapshotError};
+use inventory::{CredentialError, CredentialSource, Credentials, PullError};
+use schemas::inventory::Gap;
+use schemas::site::{Source, Target};
+use schemas::suggest;
+
+use super::counted;
+use crate::exit::Outcome;
+use crate::failure::Failure;
+use crate::load::{self, LoadedPlan};
+use crate::output::Output;
+
+/// Gaps that are told one by one; all of them are in the snapshot.
+const GAPS_SHOWN_MAX: usize = 5;
+
+/// Read the sources and targets of a plan into snapshot files
+///
+/// Only reads: nothing is changed, switched or exported there. A source's Secret is read from the
+/// cluster of the plan's target, unless --credentials gives it. Pulling an unchanged source again
+/// changes no file but `observed.jsonl`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The plan's file, or the folder of its `plan.yaml`
+    #[arg(value_name = "PLAN", default_value = "plan.yaml")]
+    plan: Utf8PathBuf,
+    /// Read only this source or target; may be given several times
+    #[arg(long = "source", value_name = "NAME")]
+    names: Vec<String>,
+    /// Secrets from a manifest file, or from a folder `<secret>/<key>` as Kubernetes mounts it
+    #[arg(long, value_name = "PATH")]
+    credentials: Option<Utf8PathBuf>,
+    /// Write the snapshots here [default: `inventory` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+}
+
+/// Why nothing was read, where it is neither the source's nor the cluster's fault.
+#[derive(Debug, thiserror::Error)]
+enum ArgumentError {
+    #[error(
+        "find a source or target `{name}` in the site, which has {}",
+        suggest::list(known)
+    )]
+    Unknown { name: String, known: Vec<String> },
+}
+
+/// Runs the verb.
+pub async fn run(arguments: Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let plan = load::plan(&arguments.plan)?;
+    check_names(&plan, &arguments.names)?;
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| plan.folder().join("inventory"));
+    let mut pull = Puller {
+        plan: &plan,
+        arguments: &arguments,
+        out: &out,
+        output,
+        secrets: None,
+        failures: Vec::new(),
+    };
+    let wanted = |name: &str| {
+        arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)
+    };
+    for source in plan
+        .site()
+        .sources
+        .iter()
+        .filter(|source| wanted(source.name.as_str()))
+    {
+        let pulled = pull.source(source).await;
+        pull.failures.extend(pulled.err());
+    }
+    for target in plan
+        .site()
+        .targets
+        .iter()
+        .filter(|target| wanted(target.name.as_str()))
+    {
+        let pulled = pull.target(target).await;
+        pull.failures.extend(pulled.err());
+    }
+    pull.end()
+}
+
+fn check_names(plan: &LoadedPlan, names: &[String]) -> Result<(), Failure> {
+    let sources = plan
+        .site()
+        .sources
+        .iter()
+        .map(|source| source.name.to_string());
+    let targets = plan
+        .site()
+        .targets
+        .iter()
+        .map(|target| target.name.to_string());
+    let known: Vec<String> = sources.chain(targets).collect();
+    let Some(name) = names.iter().find(|name| !known.contains(name)) else {
+        return Ok(());
+    };
+    let nearest = suggest::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let failure = Failure::misused(ArgumentError::Unknown {
+        name: name.clone(),
+        known,
+    });
+    Err(match nearest {
+        Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
+        None => failure,
+    })
+}
+
+struct Puller<'a> {
+    plan: &'a LoadedPlan,
+    arguments: &'a Arguments,
+    out: &'a Utf8Path,
+    output: &'a Output,
+    /// Opened when the first source needs one: a shelf of OVA files may need none.
+    secrets: Option<CredentialSource>,
+    failures: Vec<Failure>,
+}
+
+impl Puller<'_> {
+    async fn source(&mut self, source: &Source) -> Result<(), Failure> {
+        let credentials = self.credentials(source).await?;
+        let told = Told::new(self.output, source.name.as_str());
+        let pulled = inventory::pull_source(source, credentials.as_ref(), &told).await;
+        told.end();
+        let pulled = pulled.map_err(pull_failed)?;
+        let changed =
+            snapshot::write_source(self.out, &source.name, &pulled).map_err(snapshot_failed)?;
+        let what = [
+            counted(pulled.vms.len(), "VM"),
+            counted(pulled.networks.len(), "network"),
+        ];
+        self.summary(
+            source.name.as_str(),
+            &what,
+            &pulled.about.gaps,
+            changed.len(),
+        );
+        Ok(())
+    }
+
+    async fn target(&mut self, target: &Target) -> Result<(), Failure> {
+        let cluster = match connect(target).await {
+            // Plans can be made without a cluster; who names the target wants it.
+            Err(executor::Error::NoCluster { .. }) if self.arguments.names.is_empty() => {
+                self.output.say(&format!(
+                    "{}: not read, since there is no kubeconfig: name one in KUBECONFIG to plan by \
+                     what the cluster has",
+                    target.name
+                ));
+                return Ok(());
+            }
+            cluster => cluster.map_err(cluster_failed)?,
+        };
+        let told = Told::new(self.output, target.name.as_str());
+        let pulled = inventory::pull_target(cluster.client().clone(), target, &told).await;
+        told.end();
+        let pulled = pulled.map_err(pull_failed)?;
+        let changed =
+            snapshot::write_target(self.out, &target.name, &pulled).map_err(snapshot_failed)?;
+        let what = [
+            counted(pulled.vms.len(), "VM"),
+            counted(pulled.imports.len(), "import"),
+        ];
+        self.summary(
+            target.name.as_str(),
+            &what,
+            &pulled.about.gaps,
+            changed.len(),
+        );
+        Ok(())
+    }
+
+    /// The Secret of a source, if it names one.
+    async fn credentials(&mut self, source: &Source) -> Result<Option<Credentials>, Failure> {
+        let Some(name) = source.credentials.for_inventory() else {
+            return Ok(None);
+        };
+        if self.secrets.is_none() {
+            self.secrets = Some(self.open_secrets().await?);
+        }
+        let secrets = self.secrets.as_ref().expect("opened above");
+        let loaded = secrets.load(&self.plan.namespace(), name).await;
+        loaded.map(Some).map_err(credentials_failed)
+    }
+
+    async fn open_secrets(&self) -> Result<CredentialSource, Failure> {
+        if let Some(path) = &self.arguments.credentials {
+            return CredentialSource::at_path(path).map_err(credentials_failed);
+        }
+        let home = &self.plan.spec().target.name;
+        let target = self
+            .plan
+            .site()
+            .targets
+            .iter()
+            .find(|target| target.name == *home);
+        let target = target.or(self.plan.site().targets.first());
+        let target = target.expect("the YAML door asks for at least one target");
+        let cluster = connect(target).await.map_err(|error| {
+            cluster_failed(error).hint(
+                "give the Secrets with --credentials (a manifest, or a folder `<secret>/<key>`), or \
+                 a kubeconfig of the target's cluster",
+            )
+        })?;
+        Ok(CredentialSource::Cluster(cluster.client().clone()))
+    }
+
+    /// What was read, in a line, and what was not, in a few more.
+    fn summary(&self, name: &str, what: &[String], gaps: &[Gap], changed: usize) {
+        let files = match changed {
+            0 => "nothing changed".to_owned(),
+            changed => format!("{} written", counted(changed, "file")),
+        };
+        self.output
+            .say(&format!("{name}: {}; {files}", what.join(", ")));
+        for gap in gaps.iter().take(GAPS_SHOWN_MAX) {
+            let object = gap.object.as_ref().map(|object| format!(" `{object}`"));
+            let object = object.unwrap_or_default();
+            self.output.say(&format!(
+                "  could not read {}{object}: {}",
+                gap.what, gap.reason
+            ));
+        }
+        if gaps.len() > GAPS_SHOWN_MAX {
+            let more = counted(gaps.len() - GAPS_SHOWN_MAX, "more gap");
+            self.output
+                .say(&format!("  and {more}, listed in the snapshot"));
+        }
+    }
+
+    /// Tells all failures; the gravest gives the exit code.
+    fn end(self) -> Result<Outcome, Failure> {
+        let mut failures = self.failures;
+        failures.sort_by_key(|failure| failure.outcome);
+        let Some(last) = failures.pop() else {
+            return Ok(Outcome::Done);
+        };
+        for failure in failures {
+            self.output.complain(&failure.render());
+        }
+        Err(last)
+    }
+}
+
+/// The cluster of a target: by its context, or whatever this process runs in or points to.
+async fn connect(target: &Target) -> Result<Cluster, executor::Error> {
+    match &target.context {
+        Some(context) => Cluster::from_kubeconfig(Some(context)).await,
+        None => Cluster::infer().await,
+    }
+}
+
+fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn pull_failed(error: PullError) -> Failure {
+    let outcome = if error.is_outage() {
+        Outcome::Outside
+    } else {
+        Outcome::Refused
+    };
+    let hint = error.hint();
+    with_hint(Failure::new(outcome, error), hint)
+}
+
+fn credentials_failed(error: CredentialError) -> Failure {
+    let outcome = match error {
+        CredentialError::File { .. } => Outcome::Misused,
+        CredentialError::Unreachable { .. } => Outcome::Outside,
+        _ => Outcome::Refused,
+    };
+    let hint = error.hint();
+    with_hint(Failure::new(outcome, error), hint)
+}
+
+fn snapshot_failed(error: SnapshotError) -> Failure {
+    let hint = error.hint();
+    with_hint(Failure::misused(error), hint)
+}
+
+fn cluster_failed(error: executor::Error) -> Failure {
+    let outcome = match error.class() {
+        Class::Refused => Outcome::Refused,
+        Class::Usage => Outcome::Misused,
+        Class::Unavailable => Outcome::Outside,
+    };
+    let hint = error.hint();
+    with_hint(Failure::new(outcome, error), hint)
+}
+
+/// Counts of what is being read, on one line of the terminal.
+struct Told {
+    line: Option<ProgressBar>,
+    counts: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Told {
+    fn new(output: &Output, name: &str) -> Self {
+        let line = output.progress().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}");
+            let line = ProgressBar::new_spinner().with_prefix(name.to_owned());
+            line.set_style(style.expect("the template is a constant"));
+            line.enable_steady_tick(Duration::from_millis(100));
+            line
+        });
+        Self {
+            line,
+            counts: Mutex::default(),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(line) = &self.line {
+            line.finish_and_clear();
+        }
+    }
+}
+
+impl inventory::Progress for Told {
+    fn at(&self, _source: &str, what: &str, count: u64) {
+        let Some(line) = &self.line else {
+            return;
+        };
+        let mut counts = self.counts.lock().expect("nobody panics while counting");
+        counts.insert(what.to_owned(), count);
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        line.set_message(counts.join(", "));
+    }
+}
