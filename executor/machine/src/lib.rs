@@ -113,7 +113,7 @@ fn advance(
     now: Timestamp,
     alarm: &mut Alarm,
 ) -> Vec<Action> {
-    let exports = Exports::of(ledger, observed);
+    let exports = Exports::of(ledger, observed, now);
     let mut actions = Vec::new();
     for entry in ledger.entries.values() {
         let wave = wave_of(entry, observed);

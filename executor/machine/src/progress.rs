@@ -249,7 +249,9 @@ fn follow_up(entry: &Entry<'_>, import: &Import, around: &Surroundings<'_>) -> O
         Stage::Failed if ledger::is_source_untouched(&import.status) => {
             delete(Some(&import.resource_version))
         }
-        Stage::Booting => nudge(entry, around),
+        Stage::Booting | Stage::Failed if ledger::reached(&import.status) == Stage::Booting => {
+            nudge(entry, around)
+        }
         _ => None,
     }
 }

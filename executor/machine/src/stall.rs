@@ -67,7 +67,7 @@ struct Export {
 
 impl Exports {
     /// Of the ledger's attempts and of everybody else's imports.
-    pub fn of(ledger: &Ledger<'_>, observed: &Observed) -> Self {
+    pub fn of(ledger: &Ledger<'_>, observed: &Observed, now: Timestamp) -> Self {
         let own = ledger.entries.values().filter_map(|entry| {
             let Times {
                 off,
@@ -81,14 +81,15 @@ impl Exports {
             Some(Export {
                 import: entry.import_at.clone(),
                 from: off?,
-                to: exported.or(if exporting { None } else { ended.or(off) }),
+                // What is over but not recorded yet has only just ended.
+                to: (!exporting).then(|| exported.or(ended).unwrap_or(now)),
             })
         });
         let foreign = observed
             .imports
             .iter()
             .filter(|(at, import)| !ledger.owns(at, import))
-            .filter_map(|(at, import)| foreign_export(at, import));
+            .filter_map(|(at, import)| foreign_export(at, import, now));
         Self(own.chain(foreign).collect())
     }
 
@@ -117,18 +118,25 @@ impl Exports {
     }
 }
 
-fn foreign_export(at: &At, import: &Import) -> Option<Export> {
-    let conditions = &import.status.import_conditions;
-    let from = ledger::condition_time(conditions, condition::POWERED_OFF)?;
-    let to = if ledger::is_exporting(&import.status) {
-        None
-    } else {
-        Some(ledger::condition_time(conditions, condition::EXPORTED).unwrap_or(from))
-    };
+/// By the engine's times, for there are no others of it.
+fn foreign_export(at: &At, import: &Import, now: Timestamp) -> Option<Export> {
+    let said = |name| ledger::condition_time(&import.status.import_conditions, name);
+    let from = said(condition::POWERED_OFF);
+    let is_exporting = ledger::is_exporting(&import.status);
+    let import = at.clone();
+    if is_exporting {
+        let from = from.unwrap_or(now);
+        return Some(Export {
+            import,
+            from,
+            to: None,
+        });
+    }
+    let (from, to) = (from?, said(condition::EXPORTED));
     Some(Export {
-        import: at.clone(),
+        import,
         from,
-        to,
+        to: to.or(Some(from)),
     })
 }
 

@@ -140,6 +140,7 @@ impl Run {
         }
         self.world.data_laws();
         self.final_laws();
+        self.rest_law();
         Report {
             writes_max: self.world.writes.values().copied().max().unwrap_or(0),
             broken: self.world.broken.clone(),
@@ -409,6 +410,25 @@ impl Run {
             if self.mood == Mood::Calm && writes > WRITES_MAX {
                 self.world.fail(format!("{writes} writes for VM {vm}"));
             }
+        }
+    }
+
+    /// A run that calls itself finished begins nothing any more, even half a day later.
+    fn rest_law(&mut self) {
+        let later = self.world.sim.now() + Millis::from_minutes(12 * 60);
+        self.world.advance_to(later);
+        let step = step(&self.world.observe(), self.world.now());
+        let begins = |action: &Action| {
+            matches!(
+                action,
+                Action::OpenRecord { .. }
+                    | Action::OpenAttempt { .. }
+                    | Action::CreateImport { .. }
+            )
+        };
+        if let Some(action) = step.actions.into_iter().find(begins) {
+            self.world
+                .fail(format!("it had finished, and then: {action:?}"));
         }
     }
 

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::approval::ApprovalSpec;
 use schemas::ids::{Namespace, ObjectName};
 use schemas::machine::Stage;
-use schemas::upstream::{ImportState, VirtualMachineImportSpec};
+use schemas::upstream::{ImportState, VirtualMachineImportSpec, VirtualMachineImportStatus};
 
 use crate::fleet::{CLUSTER, Fleet};
 
@@ -74,6 +74,8 @@ pub struct World {
     pub source_delay: Millis,
     posted: BTreeMap<At, Posted>,
     images: BTreeMap<(ImportId, usize), ImageNotes>,
+    /// When the engine wrote each condition of an import.
+    conditions: BTreeMap<(ImportId, &'static str), Millis>,
     version: u64,
     /// Writes by the executor, by record.
     pub writes: BTreeMap<At, u32>,
@@ -104,6 +106,7 @@ impl World {
             source_delay: Millis::from_seconds(2),
             posted: BTreeMap::new(),
             images: BTreeMap::new(),
+            conditions: BTreeMap::new(),
             version: 0,
             writes: BTreeMap::new(),
             imported: BTreeMap::new(),
@@ -166,6 +169,14 @@ impl World {
             }
             What::EngineDown { reason } if *reason != "killed" => {
                 self.restart_at = Some(at + Millis::from_seconds(10));
+            }
+            What::Status {
+                condition: Some(condition),
+                ..
+            } => {
+                if let Some(id) = change.import {
+                    self.conditions.insert((id, condition.name()), at);
+                }
             }
             What::ImageCreated { disk } => {
                 if let Some(id) = change.import {
@@ -246,11 +257,27 @@ impl World {
                     touched: import.life() > Life::Untouched,
                     deleting: import.life() == Life::Deleting,
                     spec: posted.spec.clone(),
-                    status: import.status(),
+                    status: self.import_status(posted.id),
                 };
                 (at.clone(), picture)
             })
             .collect()
+    }
+
+    /// Its status, with the times of its conditions: whole seconds, as the engine writes them.
+    fn import_status(&self, id: ImportId) -> VirtualMachineImportStatus {
+        let mut status = self.sim.import(id).status();
+        for condition in &mut status.import_conditions {
+            let written = self
+                .conditions
+                .iter()
+                .find(|((of, name), _)| *of == id && *name == condition.r#type);
+            condition.last_transition_time = written.map(|(_, at)| {
+                let at = Millis::from_seconds(at.seconds().0);
+                instant(self.origin, at).to_string()
+            });
+        }
+        status
     }
 
     /// Anything that anybody writes to an import changes this.
