@@ -63,9 +63,7 @@ pub enum Verb {
     #[command(hide = true)]
     Demo(demo::Arguments),
     Validate(validate::Arguments),
-    #[command(hide = true)]
     Inventory(inventory::Arguments),
-    #[command(hide = true)]
     Plan(plan::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
@@ -84,7 +82,7 @@ impl Verb {
             Self::Demo(arguments) => demo::run(arguments, output),
             Self::Validate(arguments) => validate::run(&arguments, output),
             Self::Inventory(arguments) => inventory::run(arguments, output),
-            Self::Plan(arguments) => plan::run(arguments, output),
+            Self::Plan(arguments) => plan::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),
             Self::Status(arguments) => status::run(&arguments, output),

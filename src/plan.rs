@@ -1,14 +1,192 @@
-//! `windrow plan`: not built yet.
+//! `windrow plan`: decides the waves of a plan and writes them. Reads files only.
 
+mod files;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use planner::{Planned, Refusal};
+use schemas::finding::Finding;
+use schemas::inventory::Inventory;
+use schemas::yaml;
+use serde_json::{Value, json};
+
+use self::files::{Change, FileChange, Files};
+use crate::cli::{Format, PlanArgument};
+use crate::diagnostic::{self, Diagnostic};
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::load::{self, LoadedPlan};
 use crate::output::Output;
+use crate::target;
 
 /// Decide the waves of a plan and write them
+///
+/// Reads the plan, its site and the snapshots that `windrow inventory pull` wrote, and connects to
+/// nothing. Prints what will happen: does it all fit, which wave runs when, how long each machine
+/// is down, what was found. Writes the waves, and `forecast.json` beside their folder. The same
+/// input gives the same bytes; a file that is still right is left untouched.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    plan: PlanArgument,
+    /// Where the snapshots are [default: `inventory` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    inventory: Option<Utf8PathBuf>,
+    /// Where the waves go; the forecast goes beside that folder [default: `waves` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+    /// Print as a table, JSON or YAML
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+    /// Write nothing; fail if what is on disk is not what would be written
+    #[arg(long, conflicts_with = "detailed_exitcode")]
+    check: bool,
+    /// Exit with 2 where files were changed, and 0 where nothing was
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
 
 /// Runs the verb.
-pub fn run(_arguments: Arguments, _output: &Output) -> Result<Outcome, Failure> {
-    Err(Failure::refused("run a verb that is not built yet"))
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let loaded = load::plan(&arguments.plan.plan)?;
+    let inventory = snapshots(arguments, &loaded)?;
+    let planned = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
+        Ok(planned) => planned,
+        Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
+    };
+    let folder = target::waves_folder(&loaded, arguments.out.as_ref());
+    let files = Files::of(&planned, &folder);
+    let keep = named_waves(&loaded, &inventory)?;
+    let changes = files.compare(&loaded, &keep)?;
+    if !arguments.check {
+        files::apply(&changes)?;
+    }
+    print(arguments, &loaded, &planned, &changes, output);
+    let changed = changes.iter().any(FileChange::is_change);
+    Ok(match (changed, arguments.check, arguments.detailed_exitcode) {
+        (true, true, _) => Outcome::Differs,
+        (true, _, true) => Outcome::Changes,
+        _ => Outcome::Done,
+    })
+}
+
+fn snapshots(arguments: &Arguments, loaded: &LoadedPlan) -> Result<Inventory, Failure> {
+    let folder = arguments.inventory.clone().unwrap_or_else(|| loaded.folder().join("inventory"));
+    inventory::snapshot::read(&folder).map_err(|error| {
+        let hint = error.hint().unwrap_or_else(|| {
+            format!("run `windrow inventory pull {} --out {folder}` first", arguments.plan.plan)
+        });
+        Failure::misused(error).hint(hint)
+    })
+}
+
+/// Waves that something speaks of, by name: a ledger of a target, or an approval.
+fn named_waves(loaded: &LoadedPlan, inventory: &Inventory) -> Result<Vec<(String, &'static str)>, Failure> {
+    let ledger = inventory.targets.values().flat_map(|target| &target.ledger);
+    let mut named: Vec<_> =
+        ledger.filter_map(|line| Some((line.wave.clone()?, "the ledger"))).collect();
+    for approval in target::approvals(loaded)? {
+        named.push((approval.value.spec.wave.to_string(), "an approval"));
+    }
+    Ok(named)
+}
+
+/// Tells why there is no plan.
+fn refuse(
+    refusal: Refusal,
+    format: Format,
+    loaded: &LoadedPlan,
+    output: &Output,
+) -> Result<Outcome, Failure> {
+    let (found, findings) = match refusal {
+        Refusal::Invalid(found) => (found, Vec::new()),
+        Refusal::Blocked { findings, warnings } => (warnings, findings),
+        Refusal::Unsound(violations) => {
+            let first = violations.into_iter().next().expect("unsound for at least one reason");
+            return Err(Failure::new(Outcome::Bug, PlanError::Unsound(first))
+                .hint("this is a bug of Windrow: please report it with the plan and its inventory"));
+        }
+    };
+    let diagnostics = loaded.diagnostics(&found);
+    if format != Format::Table {
+        let found: Vec<Value> = diagnostics.iter().map(Diagnostic::to_json).collect();
+        data(format, &json!({ "planned": false, "diagnostics": found, "findings": findings }), output);
+        return Ok(Outcome::Refused);
+    }
+    if findings.is_empty() {
+        return Err(Failure::diagnostics(diagnostics));
+    }
+    if !diagnostics.is_empty() {
+        output.complain(&diagnostic::render(&diagnostics));
+    }
+    output.complain(&in_words(&findings, loaded));
+    let blockers = findings.iter().filter(|finding| finding.blocks()).count();
+    Err(Failure::refused(PlanError::Blocked(blockers))
+        .hint("mend or waive them, or let `policy.onBlocker: exclude` leave such VMs out"))
+}
+
+fn in_words(findings: &[Finding], loaded: &LoadedPlan) -> String {
+    planner::report::text::findings(findings, &|path| locate(loaded, path))
+}
+
+/// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`.
+fn locate(loaded: &LoadedPlan, path: &str) -> Option<String> {
+    // Only a site has these, and an inline one has a prefix.
+    let of_site = ["sources[", "targets[", "windows["].iter().any(|field| path.starts_with(field));
+    let path = format!("spec.{path}");
+    let spot = match &loaded.site_file {
+        Some(site) if of_site => site.spot(&path),
+        _ => loaded.plan.spot(&path),
+    };
+    Some(format!("{}:{}", spot.file.path, spot.position().line))
+}
+
+fn print(
+    arguments: &Arguments,
+    loaded: &LoadedPlan,
+    planned: &Planned,
+    changes: &[FileChange],
+    output: &Output,
+) {
+    let warnings = loaded.diagnostics(&planned.warnings);
+    if arguments.output != Format::Table {
+        let mut report = serde_json::to_value(&planned.report).expect("the report has a JSON form");
+        report["planned"] = true.into();
+        report["diagnostics"] = warnings.iter().map(Diagnostic::to_json).collect();
+        report["files"] = changes.iter().map(FileChange::to_json).collect();
+        data(arguments.output, &report, output);
+        return;
+    }
+    if !warnings.is_empty() {
+        output.complain(&diagnostic::render(&warnings));
+    }
+    output.data(&planner::report::text::render(&planned.report, &|path| locate(loaded, path)));
+    output.say("");
+    for line in files::told(changes, arguments.check) {
+        output.say(&line);
+    }
+    if !arguments.check && changes.iter().any(|change| change.change == Change::Written) {
+        output.say(&format!("next: {}", next(loaded.folder())));
+    }
+}
+
+fn next(folder: &Utf8Path) -> String {
+    format!("commit {folder} for review, then `windrow approve` and `windrow apply` its waves")
+}
+
+fn data(format: Format, value: &Value, output: &Output) {
+    match format {
+        Format::Yaml => output.data(&yaml::write(value)),
+        Format::Json | Format::Table => output.data(&format!("{value:#}\n")),
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+enum PlanError {
+    /// Blockers, and the policy refuses the plan for them.
+    #[error("plan: {} block{} it", planner::diagnostic::count(*.0, "finding"), if *.0 == 1 { "s" } else { "" })]
+    Blocked(usize),
+    /// The schedule breaks a rule.
+    #[error("make a sound schedule")]
+    Unsound(#[source] planner::schedule::Violation),
 }

@@ -6,7 +6,7 @@
 mod clock;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,6 @@ use crate::diagnostic::list;
 use crate::resolve::{Exclusion, ExclusionReason};
 use crate::schedule::{Problem, Schedule, all_at_once};
 use crate::waves::Rendered;
-
-pub use text::{findings, render};
 
 /// The schema named in the JSON form.
 pub const SCHEMA: &str = "windrow.plan-report/1";
@@ -156,7 +154,17 @@ impl PlanReport {
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);
-        let left_out: Vec<LeftOut> = plan.exclusions.iter().map(LeftOut::new).collect();
+        let left_out: Vec<LeftOut> = {
+            let names: BTreeMap<&VmKey, &VmName> = plan
+                .exclusions
+                .iter()
+                .map(|gone| (&gone.key, &gone.name))
+                .collect();
+            plan.exclusions
+                .iter()
+                .map(|gone| LeftOut::new(gone, &names))
+                .collect()
+        };
         let times = || {
             rendered
                 .forecast
@@ -260,7 +268,7 @@ impl Downtime {
 }
 
 impl LeftOut {
-    fn new(exclusion: &Exclusion) -> Self {
+    fn new(exclusion: &Exclusion, names: &BTreeMap<&VmKey, &VmName>) -> Self {
         let (kind, reason) = match &exclusion.reason {
             ExclusionReason::Template => ("template", "it is a template".to_owned()),
             ExclusionReason::Moved { moved, .. } => {
@@ -280,7 +288,17 @@ impl LeftOut {
             ExclusionReason::Blocked(codes) => {
                 ("blocked", format!("blocked by {}", codes.join(", ")))
             }
-            ExclusionReason::Behind(vms) => ("behind", format!("waits for {}", list(vms))),
+            ExclusionReason::Behind(vms) => {
+                let named: Vec<String> = vms
+                    .iter()
+                    .map(|key| {
+                        names
+                            .get(key)
+                            .map_or_else(|| key.to_string(), |n| n.to_string())
+                    })
+                    .collect();
+                ("behind", format!("waits for {}", list(&named)))
+            }
             ExclusionReason::NoWindow(window) => {
                 ("noWindow", format!("fits no occurrence of `{window}`"))
             }

@@ -13,8 +13,8 @@ use crate::diagnostic::{count, list};
 
 /// Columns that no line of prose passes.
 const WIDTH_MAX: usize = 100;
-/// Most VMs that are listed as left out; JSON has them all.
-const LEFT_OUT_SHOWN_MAX: usize = 12;
+/// Most reasons for leaving VMs out that are told; JSON has them all.
+const REASONS_SHOWN_MAX: usize = 12;
 
 /// The report as `windrow plan` prints it. `locate` says where a field of plan or site stands, as
 /// in `plans/erp/plan.yaml:22`.
@@ -207,27 +207,32 @@ fn outcome(text: &mut String, report: &PlanReport) {
     );
 }
 
-/// Who is not moved and why; what was moved before is a number in the headline.
+/// Who is not moved and why, one entry for each reason; what was moved before is a number in the
+/// headline.
 fn left_out(text: &mut String, report: &PlanReport) {
-    let told: Vec<&LeftOut> = report
-        .left_out
-        .iter()
-        .filter(|out| out.kind != "moved")
-        .collect();
-    if told.is_empty() {
+    let mut reasons: BTreeMap<(&str, &str), Vec<&LeftOut>> = BTreeMap::new();
+    for out in report.left_out.iter().filter(|out| out.kind != "moved") {
+        reasons
+            .entry((out.kind, &out.reason))
+            .or_default()
+            .push(out);
+    }
+    let number: usize = reasons.values().map(Vec::len).sum();
+    if number == 0 {
         return;
     }
-    writeln!(text, "\n{} left out", count(told.len(), "VM")).expect(INFALLIBLE);
-    for out in told.iter().take(LEFT_OUT_SHOWN_MAX) {
-        paragraph(
-            text,
-            "  ",
-            &format!("`{}` ({}): {}", out.name, out.vm, out.reason),
-        );
+    writeln!(text, "\n{} left out", count(number, "VM")).expect(INFALLIBLE);
+    for ((_, reason), group) in reasons.iter().take(REASONS_SHOWN_MAX) {
+        let vms = group
+            .iter()
+            .map(|out| (out.vm.to_string(), out.name.to_string()))
+            .collect();
+        paragraph(text, "  ", &format!("{}: {reason}", vms_by_name(&vms)));
     }
-    if told.len() > LEFT_OUT_SHOWN_MAX {
-        let more = told.len() - LEFT_OUT_SHOWN_MAX;
-        writeln!(text, "  and {more} more; `-o json` lists all").expect(INFALLIBLE);
+    if reasons.len() > REASONS_SHOWN_MAX {
+        let more = reasons.len() - REASONS_SHOWN_MAX;
+        let noun = count(more, "more reason");
+        writeln!(text, "  and {noun}; `-o json` lists all").expect(INFALLIBLE);
     }
 }
 
@@ -308,7 +313,7 @@ fn counts(findings: &[Finding]) -> String {
     parts.join(", ")
 }
 
-/// `` 3 VMs (`a`, `b`, `c`) ``; VMs of one name by their key.
+/// What a group of findings is about.
 fn subjects(group: &[&Finding]) -> String {
     let mut vms: BTreeMap<String, String> = BTreeMap::new();
     let mut others = Vec::new();
@@ -323,6 +328,15 @@ fn subjects(group: &[&Finding]) -> String {
             Subject::Plan => others.push("the plan".to_owned()),
         }
     }
+    if !vms.is_empty() {
+        others.push(vms_by_name(&vms));
+    }
+    others.dedup();
+    others.join(", ")
+}
+
+/// `` `a` ``, or `` 3 VMs (`a`, `b`, `c`) ``, from keys and names; VMs of one name by their key.
+fn vms_by_name(vms: &BTreeMap<String, String>) -> String {
     let mut names: BTreeMap<&String, usize> = BTreeMap::new();
     for name in vms.values() {
         *names.entry(name).or_default() += 1;
@@ -332,16 +346,9 @@ fn subjects(group: &[&Finding]) -> String {
         .map(|(key, name)| if names[name] == 1 { name } else { key })
         .collect();
     match shown.as_slice() {
-        [] => {}
-        [one] => others.push(format!("`{one}`")),
-        several => others.push(format!(
-            "{} ({})",
-            count(several.len(), "VM"),
-            list(several)
-        )),
+        [one] => format!("`{one}`"),
+        several => format!("{} ({})", count(several.len(), "VM"), list(several)),
     }
-    others.dedup();
-    others.join(", ")
 }
 
 /// Appends prose, broken at spaces so that no line passes [`WIDTH_MAX`]; lines after the first are
