@@ -153,6 +153,9 @@ fn table(source: &SourceInventory, width: usize) -> String {
         .set_header([
             "NAME", "POWER", "CPUS", "MEMORY", "DISKS", "SIZE", "NETWORKS", "ID",
         ]);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     for column in [2, 3, 4, 5] {
         let column = table.column_mut(column).expect("the header has eight");
         column.set_cell_alignment(CellAlignment::Right);
@@ -272,10 +275,10 @@ mod tests {
     #[test]
     fn tables() {
         let expected = "\
- NAME  POWER  CPUS  MEMORY  DISKS    SIZE  NETWORKS  ID
- db    on        2   2 GiB      1  20 GiB  lan       b
- web             2   2 GiB      1  10 GiB  lan       a
- web             2   2 GiB      1  30 GiB  lan       c
+NAME  POWER  CPUS  MEMORY  DISKS    SIZE  NETWORKS  ID
+db    on        2   2 GiB      1  20 GiB  lan       b
+web             2   2 GiB      1  10 GiB  lan       a
+web             2   2 GiB      1  30 GiB  lan       c
 
 3 VMs, 60 GiB of disks
 ";
@@ -292,7 +295,7 @@ mod tests {
         let several = id("web").expect_err("two").render();
         assert!(several.contains("`a` and `c`"), "{several}");
         assert!(
-            id("bd")
+            id("dbb")
                 .expect_err("none")
                 .render()
                 .contains("did you mean `db`?")
