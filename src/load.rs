@@ -31,24 +31,13 @@ impl<T> Loaded<T> {
     /// Where the field at `path` (as in `spec.workloads[0].name`) stands; where the file does not
     /// have it, what is around it.
     pub fn spot(&self, path: &str) -> Spot {
-        let span = match self.index.nearest(path) {
-            // The value of a field is what is wrong; of a block, its key says enough.
-            Some((found, place)) if found == path && is_one_line(&self.file.text, place.value) => {
-                place.value
-            }
-            Some((_, place)) => place.head(),
-            None => yaml::Span::default(),
-        };
+        let span = self.index.point(&self.file.text, path);
         Spot {
             file: Arc::clone(&self.file),
             path: path.to_owned(),
             span,
         }
     }
-}
-
-fn is_one_line(text: &str, span: yaml::Span) -> bool {
-    !text[span.start..span.end].trim_end().contains('\n')
 }
 
 /// A plan with its site.

@@ -13,7 +13,7 @@ use crate::machine::MachineMigration;
 use crate::plan::MigrationPlan;
 use crate::site::MigrationSite;
 use crate::wave::MigrationWave;
-use crate::{API_VERSION, yaml};
+use crate::{API_VERSION, digest, yaml};
 
 /// Where the JSON Schemas of this version are published; files name them in their first line.
 pub const SCHEMA_URL: &str = "https://windrow.dev/schemas/v1alpha1";
@@ -123,7 +123,7 @@ fn json_schema<T: File>() -> (String, Value) {
     let id = format!("{SCHEMA_URL}/{}", schema_file_name(&kind));
     fields.insert("$id".to_owned(), json!(id));
     fields.insert("title".to_owned(), json!(kind));
-    (kind, schema)
+    (kind, digest::sorted(schema))
 }
 
 /// Takes out of a structural schema what API servers warn of or nobody needs: unsigned formats

@@ -62,7 +62,7 @@ fn to_value<T: Serialize>(value: &T) -> Value {
 }
 
 /// Sorts keys ourselves: a dependency may turn on `preserve_order` in `serde_json`.
-fn sorted(value: Value) -> Value {
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields: BTreeMap<_, _> = fields

@@ -175,12 +175,7 @@ impl Reader {
 
     /// Notes a problem with the value at `path`, or with the nearest thing around it.
     fn problem(&mut self, text: &str, path: &str, kind: ProblemKind) {
-        let span = match self.index.nearest(path) {
-            // A list item that is a mapping spans lines: its first key is enough to see it by.
-            Some((found, place)) if found == path => place.key.unwrap_or(place.value),
-            Some((_, place)) => place.head(),
-            None => Span::default(),
-        };
+        let span = self.index.point(text, path);
         let position = Position::of(text, span.start);
         self.problems.push(Problem {
             path: path.to_owned(),

@@ -77,6 +77,23 @@ impl PathIndex {
         }
     }
 
+    /// What to point at in `text` when the field at `path` is wrong: its value if that is on one
+    /// line, else its key; of a field that is not there, the head of what is around it.
+    pub fn point(&self, text: &str, path: &str) -> Span {
+        self.span(path, text, false)
+    }
+
+    pub(super) fn span(&self, path: &str, text: &str, at_key: bool) -> Span {
+        let one_line = |span: Span| !text[span.start..span.end].trim_end().contains('\n');
+        match self.nearest(path) {
+            Some((found, place)) if found == path && !at_key && one_line(place.value) => {
+                place.value
+            }
+            Some((_, place)) => place.head(),
+            None => Span::default(),
+        }
+    }
+
     /// Every path with its place, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Place)> {
         self.0.iter().map(|(path, place)| (path.as_str(), *place))

@@ -142,11 +142,13 @@ pub enum ProblemKind {
         allowed: Vec<String>,
     },
     /// Text of the wrong form, a wrong unit among them.
-    #[error("`{found}` is not {form}")]
+    #[error("`{found}` is not {what}")]
     Form {
         /// What is there.
         found: String,
-        /// What is wanted.
+        /// What is wanted, with its article.
+        what: &'static str,
+        /// How that is written.
         form: String,
     },
     /// Too long, too many, too large, or too little of it.
@@ -228,7 +230,6 @@ impl ProblemKind {
             Self::Syntax(_)
             | Self::TooBig { .. }
             | Self::WrongKind { .. }
-            | Self::Form { .. }
             | Self::Limit { .. }
             | Self::Rule(_)
             | Self::Value(_) => return None,
@@ -268,6 +269,7 @@ impl ProblemKind {
                 )
             }
             Self::MissingField(field) => format!("add `{field}: …`"),
+            Self::Form { form, .. } => format!("write {form}"),
             Self::WrongType { quotable, .. } => format!("write \"{}\"", quotable.as_ref()?),
             Self::NotOneOf { found, allowed } => {
                 suggest::nearest(found, allowed.iter().map(String::as_str)).map_or_else(

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::path::{self, PathIndex, Position, Span};
+use super::path::{self, PathIndex, Position};
 use super::problem::{Problem, ProblemKind};
 use crate::suggest;
 
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
             return;
         }
         if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-            self.form(text, INSTANT.to_owned(), path);
+            self.form(text, INSTANT, path);
             return;
         }
         let length = i64::try_from(text.chars().count()).expect("a text fits in memory");
@@ -158,15 +158,9 @@ impl<'a> Walk<'a> {
             .or_insert_with(|| Regex::new(pattern).expect("a test compiles every pattern we have"))
     }
 
-    fn form(&mut self, found: &str, form: String, path: &str) {
-        self.problem(
-            path,
-            false,
-            ProblemKind::Form {
-                found: found.to_owned(),
-                form,
-            },
-        );
+    fn form(&mut self, found: &str, (what, form): (&'static str, &str), path: &str) {
+        let (found, form) = (found.to_owned(), form.to_owned());
+        self.problem(path, false, ProblemKind::Form { found, what, form });
     }
 
     fn limits(
@@ -236,11 +230,7 @@ impl<'a> Walk<'a> {
 
     /// Notes a problem at the key of `path`, or at its value.
     fn problem(&mut self, path: &str, at_key: bool, kind: ProblemKind) {
-        let span = match self.index.nearest(path) {
-            Some((found, place)) if found == path && !at_key => place.value,
-            Some((_, place)) => place.head(),
-            None => Span::default(),
-        };
+        let span = self.index.span(path, self.text, at_key);
         let position = Position::of(self.text, span.start);
         self.problems.push(Problem {
             path: path.to_owned(),
@@ -259,57 +249,98 @@ fn known_fields(schema: &Value) -> impl Iterator<Item = &str> {
         .map(|(name, _)| name.as_str())
 }
 
-/// What an instant looks like.
-const INSTANT: &str = "an instant: write date, time and offset, as in `2026-11-28T22:00:00+01:00`";
+/// An instant, and how it is written.
+const INSTANT: (&str, &str) = (
+    "an instant",
+    "date, time and offset, as in `2026-11-28T22:00:00+01:00`",
+);
 
-/// Patterns of our schemas, in words.
-const FORMS: [(&str, &str); 11] = [
+/// Patterns of our schemas: what has that form, and how it is written.
+const FORMS: [(&str, &str, &str); 10] = [
     (
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        "a name: write lower-case letters, digits and `-`, with a letter or digit at both ends",
+        "a name",
+        "lower-case letters, digits and `-`, with a letter or digit at both ends",
     ),
     (
         "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
-        "an object's name: write lower-case letters, digits, `-` and `.`, with a letter or digit at both ends",
+        "an object's name",
+        "lower-case letters, digits, `-` and `.`, with a letter or digit at both ends",
     ),
     (
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
-        "a network of the target: write `NAMESPACE/NAME`, as in `default/vlan10`",
+        "a network of a target",
+        "`NAMESPACE/NAME`, as in `default/vlan10`",
     ),
     (
         "^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$",
-        "an occurrence: write letters, digits, `-`, `_` and `.`, as in `2027-W06`",
+        "an occurrence",
+        "letters, digits, `-`, `_` and `.`, as in `2027-W06`",
     ),
     (
         "^sha256:[0-9a-f]{64}$",
-        "a digest: write `sha256:` and 64 hexadecimal digits",
+        "a digest",
+        "`sha256:` and 64 hexadecimal digits",
     ),
-    ("^[^/]+/.+$", "a VM: write `SOURCE/ID`"),
+    ("^[^/]+/.+$", "a VM", "`SOURCE/ID`"),
     (
         "^[0-9]+(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)$",
-        "a quantity: write a whole number with its unit, as in `400Gi` or `110M`",
+        "a quantity",
+        "a whole number with its unit, as in `400Gi` or `110M`",
     ),
     (
         "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
-        "a duration: write hours, minutes and seconds, as in `1h30m` or `90s`",
+        "a duration",
+        "hours, minutes and seconds, as in `1h30m` or `90s`",
     ),
     (
         "^(100|[0-9]{1,2})%$",
-        "a share: write a whole number from 0 to 100 with `%`, as in `10%`",
+        "a share",
+        "a whole number from 0 to 100 with `%`, as in `10%`",
     ),
     (
         "^[A-Z]{1,2}[0-9]{2,3}$",
-        "the code of a finding, as in `W01`",
+        "the code of a finding",
+        "it as in `W01`",
     ),
-    ("^windrow.dev/v1alpha1$", "the version of Windrow's objects"),
 ];
 
-fn form_of(pattern: &str) -> String {
+/// What has the form `pattern`, and how it is written.
+fn form_of(pattern: &str) -> (&'static str, &str) {
     FORMS
         .iter()
-        .find(|(known, _)| *known == pattern)
-        .map_or_else(
-            || format!("of the form `{pattern}`"),
-            |(_, form)| (*form).to_owned(),
-        )
+        .find(|(known, ..)| *known == pattern)
+        .map_or(("of the right form", pattern), |(_, what, form)| {
+            (*what, *form)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Every pattern in our schemas can be compiled, and is told in words.
+    #[test]
+    fn patterns_have_words() {
+        fn walk(schema: &Value, found: &mut BTreeSet<String>) {
+            if let Some(pattern) = schema["pattern"].as_str() {
+                found.insert(pattern.to_owned());
+            }
+            match schema {
+                Value::Object(fields) => fields.values().for_each(|field| walk(field, found)),
+                Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+                _ => {}
+            }
+        }
+        let mut found = BTreeSet::new();
+        for (_, schema) in crate::crd::json_schemas() {
+            walk(&schema, &mut found);
+        }
+        let known: BTreeSet<String> = FORMS
+            .iter()
+            .map(|(pattern, ..)| (*pattern).to_owned())
+            .collect();
+        assert_eq!(found, known);
+        assert!(found.iter().all(|pattern| Regex::new(pattern).is_ok()));
+    }
 }

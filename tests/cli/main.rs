@@ -1,0 +1,5 @@
+//! The real binary: exit code, stdout and stderr of a command as one snapshot.
+
+mod harness;
+mod help;
+mod validate;
