@@ -16,6 +16,8 @@ mod action;
 mod admission;
 mod clock;
 mod create;
+#[cfg(test)]
+mod fixture;
 mod hold;
 mod ledger;
 mod observed;
@@ -26,6 +28,8 @@ mod spec;
 mod stall;
 mod standing;
 mod status;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -71,3 +71,58 @@ fn has_files(entry: &Entry<'_>, files: &BTreeSet<String>) -> bool {
             || listed(file)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::machine::Times;
+    use schemas::upstream::ImportState;
+
+    use super::*;
+    use crate::Observed;
+    use crate::fixture::{observed, open, put_import, record};
+
+    fn held_gib(observed: &Observed, files: Option<&[&str]>) -> u64 {
+        let files = files.map(|f| f.iter().map(|f| (*f).to_owned()).collect());
+        held(&Ledger::new(observed), files.as_ref()).0 >> 30
+    }
+
+    // Peak until exported, then what stays, until the object is gone.
+    #[test]
+    fn while_it_is_under_way() {
+        let mut picture = observed();
+        open(&mut picture, "db");
+        assert_eq!(held_gib(&picture, None), 30);
+        put_import(&mut picture, "db", ImportState::New, &[]);
+        assert_eq!(held_gib(&picture, None), 30);
+        let exported = [condition::POWERED_OFF, condition::EXPORTED];
+        put_import(&mut picture, "db", ImportState::DisksExported, &exported);
+        assert_eq!(held_gib(&picture, None), 20);
+        let running = ImportState::VirtualMachineRunning;
+        put_import(&mut picture, "db", running, &exported);
+        assert_eq!(held_gib(&picture, None), 20);
+        assert_eq!(held_gib(&picture, Some(&["other-0.img"])), 0);
+        record(&mut picture, "db", Stage::Running, Times::default());
+        picture.imports.clear();
+        assert_eq!(held_gib(&picture, None), 0);
+    }
+
+    // What failed holds its files until a listing says otherwise; what never began holds none.
+    #[test]
+    fn after_a_failure() {
+        let mut picture = observed();
+        record(&mut picture, "old", Stage::Failed, Times::default());
+        let off = [condition::POWERED_OFF];
+        put_import(&mut picture, "old", ImportState::MigrationFailed, &off);
+        assert_eq!(held_gib(&picture, None), 20);
+        assert_eq!(held_gib(&picture, Some(&[])), 0);
+        for file in ["old-disk0.img", "old.ova", "w0000000f1-erp-disk-0.img"] {
+            assert_eq!(held_gib(&picture, Some(&[file])), 20, "{file}");
+        }
+        put_import(&mut picture, "old", ImportState::Invalid, &[]);
+        assert_eq!(held_gib(&picture, None), 0);
+        // Deleted by hand, but its files were left (S04).
+        picture.imports.clear();
+        assert_eq!(held_gib(&picture, None), 0);
+        assert_eq!(held_gib(&picture, Some(&["old-disk0.img"])), 20);
+    }
+}

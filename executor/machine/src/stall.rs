@@ -362,3 +362,107 @@ pub(crate) fn failure(import: &Import) -> String {
     };
     format!("export failed: {said}{hint}; the source VM is switched off")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Image;
+    use crate::fixture::{import_at, observed, put_image, put_import, record, record_at, t};
+
+    const EXPORTED: [&str; 3] = [
+        condition::SHUTDOWN_GUEST,
+        condition::POWERED_OFF,
+        condition::EXPORTED,
+    ];
+
+    fn judge_db(observed: &Observed, now: u64) -> Verdict {
+        let ledger = Ledger::new(observed);
+        let exports = Exports::of(&ledger, observed, t(now));
+        let entry = ledger.get(&record_at("db")).unwrap();
+        let import = entry.own_import().unwrap();
+        let stage = ledger::reached(&import.status);
+        let times = entry.status.times.clone();
+        let rates = Assumptions::default();
+        judge(entry, import, stage, &times, &rates, &exports, t(now))
+    }
+
+    fn imaging(state: ImportState) -> Observed {
+        let mut picture = observed();
+        let times = Times {
+            created: Some(t(0)),
+            off: Some(t(10)),
+            exported: Some(t(100)),
+            ..Times::default()
+        };
+        record(&mut picture, "db", Stage::Imaging, times);
+        put_import(&mut picture, "db", state, &EXPORTED);
+        picture
+    }
+
+    /// When its clock runs out, if nothing changes.
+    fn end(observed: &Observed, now: u64) -> Option<Timestamp> {
+        match judge_db(observed, now) {
+            Verdict::InTime(end) => end,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // Each state of the image phase has its own clock, from an instant in the picture.
+    #[test]
+    fn clocks_of_imaging() {
+        let picture = imaging(ImportState::DisksExported);
+        assert_eq!(end(&picture, 110), Some(t(220)));
+        let mut picture = imaging(ImportState::DiskImageSubmitted);
+        assert_eq!(end(&picture, 110), Some(t(100 + 900)));
+        let mut image = Image {
+            changed: Some(t(500)),
+            ..Image::default()
+        };
+        put_image(&mut picture, "db", image.clone());
+        assert_eq!(end(&picture, 510), Some(t(500 + 900)));
+        image.imported = true;
+        put_image(&mut picture, "db", image);
+        assert_eq!(end(&picture, 510), Some(t(500 + 180)));
+        assert!(matches!(judge_db(&picture, 680), Verdict::Stalled(why) if why.contains("Q08")));
+    }
+
+    // While somebody else is exported no clock runs; afterwards it runs on from where it stood,
+    // also before that end is recorded.
+    #[test]
+    fn paused() {
+        let mut picture = imaging(ImportState::DisksExported);
+        let mut times = Times {
+            created: Some(t(105)),
+            off: Some(t(110)),
+            ..Times::default()
+        };
+        record(&mut picture, "old", Stage::Exporting, times.clone());
+        put_import(
+            &mut picture,
+            "old",
+            ImportState::SourceReady,
+            &EXPORTED[..2],
+        );
+        assert_eq!(judge_db(&picture, 5000), Verdict::InTime(None));
+        put_import(&mut picture, "old", ImportState::DisksExported, &EXPORTED);
+        assert_eq!(end(&picture, 5000), Some(t(5000 + 110)));
+        times.exported = Some(t(4990));
+        record(&mut picture, "old", Stage::Imaging, times);
+        assert_eq!(end(&picture, 5000), Some(t(4990 + 110)));
+    }
+
+    // Exports that overlap are counted once, and only as far as they lie in the interval.
+    #[test]
+    fn union_of_exports() {
+        let export = |n: u64, from, to| Export {
+            import: At::new("erp", format!("w{n}")),
+            from: t(from),
+            to: Some(t(to)),
+        };
+        let exports = Exports(vec![export(1, 0, 20), export(2, 15, 30), export(3, 40, 50)]);
+        let of_others = |at, since, now| exports.of_others(&at, t(since), t(now));
+        assert_eq!(of_others(import_at("db", 1), 10, 45), Seconds(25));
+        assert_eq!(of_others(At::new("erp", "w2"), 10, 45), Seconds(15));
+        assert_eq!(of_others(import_at("db", 1), 60, 90), Seconds(0));
+    }
+}

@@ -188,3 +188,88 @@ fn held(reason: &HoldReason) -> (Situation, &'static str, String) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::machine::Stage;
+
+    use super::*;
+    use crate::Wait;
+    use crate::fixture::{key, observed, record_at, t, wave_at};
+
+    fn machines(states: Vec<MachineState>) -> Vec<MachineView> {
+        states
+            .into_iter()
+            .map(|state| MachineView {
+                vm: key("db"),
+                name: "db".into(),
+                wave: "erp-010".into(),
+                workload: "db".into(),
+                record: record_at("db"),
+                state,
+                attempt: None,
+                off: None,
+                ready: None,
+            })
+            .collect()
+    }
+
+    fn status(states: Vec<MachineState>, hold: Option<&HoldReason>) -> WaveStatus {
+        let wave = &observed().waves[&wave_at(10)];
+        let machines = machines(states);
+        let mut alarm = Alarm::new(t(0));
+        match write(&wave_at(10), wave, &machines, hold, t(0), &mut alarm) {
+            Some(Action::WaveStatus { status, .. }) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ready(status: &WaveStatus) -> (&str, &str, &str) {
+        let ready = &status.common.conditions[0];
+        (&ready.status, &ready.reason, &ready.message)
+    }
+
+    // The rows of gitops.md §3, each as kubectl shows it.
+    #[test]
+    fn rows() {
+        let turn = || MachineState::Waiting(Wait::Turn);
+        let failed = || MachineState::Failed("it broke".to_owned());
+        let active = || MachineState::Active(Stage::Imaging);
+        let row = status(vec![turn(), turn()], None);
+        assert_eq!(ready(&row), ("Unknown", "Pending", "0/2 running"));
+        let row = status(vec![active(), failed(), turn()], None);
+        let message = "0/3 running, 1 under way, 1 failed";
+        assert_eq!(ready(&row), ("Unknown", "Progressing", message));
+        assert_eq!(row.failed, ["db"]);
+        let row = status(vec![MachineState::Done, failed()], None);
+        let message = "1/2 running, 1 failed";
+        assert_eq!(ready(&row), ("False", "ImportsFailed", message));
+        let row = status(vec![MachineState::Done], None);
+        assert_eq!(ready(&row), ("True", "Succeeded", "1/1 running"));
+        let row = status(vec![turn()], Some(&HoldReason::Suspended));
+        assert_eq!(
+            ready(&row),
+            ("False", "Suspended", "0/1 running; suspended")
+        );
+        // What runs, runs on.
+        let row = status(vec![active(), turn()], Some(&HoldReason::Stopped));
+        assert_eq!(ready(&row).0, "Unknown");
+    }
+
+    // At most one write in five seconds, and none without a difference.
+    #[test]
+    fn throttled() {
+        let mut wave = observed().waves[&wave_at(10)].clone();
+        wave.status = Some(status(vec![MachineState::Done], None));
+        let write_at = |states, now| {
+            let mut alarm = Alarm::new(t(now));
+            let machines = machines(states);
+            let action = write(&wave_at(10), &wave, &machines, None, t(now), &mut alarm);
+            (action.is_some(), alarm.next())
+        };
+        let failed = || MachineState::Failed("it broke".to_owned());
+        assert_eq!(write_at(vec![MachineState::Done], 9), (false, None));
+        assert_eq!(write_at(vec![failed()], 4), (false, Some(t(5))));
+        assert_eq!(write_at(vec![failed()], 5), (true, None));
+    }
+}

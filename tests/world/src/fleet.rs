@@ -79,21 +79,11 @@ impl Vm {
     /// Nothing is wrong with it.
     pub fn is_sound(&self) -> bool {
         let is_slow = |timing: &Timing| *timing == Timing::External;
-        self.fault.is_none_or_harmless()
+        matches!(self.fault, None | Some(Fault::ExportedTwice))
             && self.name_taken.is_none()
             && self.guest != Guest::On(Timing::External)
             && !is_slow(&self.boot)
             && !self.disks.iter().any(|(_, image)| is_slow(image))
-    }
-}
-
-trait Harmless {
-    fn is_none_or_harmless(&self) -> bool;
-}
-
-impl Harmless for Option<Fault> {
-    fn is_none_or_harmless(&self) -> bool {
-        matches!(self, None | Some(Fault::ExportedTwice))
     }
 }
 
@@ -291,7 +281,7 @@ fn vm(seed: u64, n: u64, workloads: usize, faults: u64) -> Vm {
         })
         .collect();
     let total: Bytes = disks.iter().map(|(bytes, _)| *bytes).sum();
-    let archive = (kind == SourceKind::Ova).then(|| Bytes(total.0 / 2));
+    let archive = (kind == SourceKind::Ova).then_some(Bytes(total.0 / 2));
     let resident = total + archive.unwrap_or_default();
     let peak = match kind {
         SourceKind::Openstack => resident,

@@ -1,4 +1,4 @@
-//! Chance, from a seed: SplitMix64 (Steele, Lea, Flood 2014), which needs no crate and is the same
+//! Chance, from a seed: `SplitMix64` (Steele, Lea, Flood 2014), which needs no crate and is the same
 //! on every machine.
 
 /// A source of numbers.

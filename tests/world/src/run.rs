@@ -90,7 +90,7 @@ pub fn run(seed: u64, mood: Mood) -> Report {
     };
     run.apply_plan();
     run.approve();
-    run.to_the_end()
+    run.finish()
 }
 
 struct Run {
@@ -124,7 +124,7 @@ struct Executor {
 }
 
 impl Run {
-    fn to_the_end(mut self) -> Report {
+    fn finish(mut self) -> Report {
         self.executor.is_dirty = true;
         let mut turns = 0;
         while self.world.broken.is_none() {
@@ -179,7 +179,7 @@ impl Run {
         }
         while self.script.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, event)) = self.script.pop_front() {
-                self.happen(event);
+                self.happen(&event);
                 self.executor.is_dirty = true;
             }
         }
@@ -265,10 +265,10 @@ impl Run {
         (picture, is_stale)
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: &Event) {
         let now = self.world.sim.now();
-        self.world.say(now, format!("* {event:?}"));
-        match event {
+        self.world.say(now, &format!("* {event:?}"));
+        match *event {
             Event::KillExecutor => {
                 let mut died = std::mem::take(&mut self.executor);
                 if let Some(action) = died.todo.pop_front()

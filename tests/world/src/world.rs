@@ -79,9 +79,9 @@ pub struct World {
     version: u64,
     /// Writes by the executor, by record.
     pub writes: BTreeMap<At, u32>,
-    /// When each VM's import was created, first.
+    /// The imports that were created of each VM.
     pub imported: BTreeMap<usize, Vec<ImportId>>,
-    /// Since when no wave may admit a VM, as the world sees it.
+    /// The engine is started again then.
     restart_at: Option<Millis>,
     /// A person has taken a hand in this VM: what becomes of it is no law.
     pub meddled: BTreeSet<usize>,
@@ -191,7 +191,7 @@ impl World {
             }
             _ => {}
         }
-        self.say(at, format!("{name}: {:?}", change.what));
+        self.say(at, &format!("{name}: {:?}", change.what));
     }
 
     /// Download directories of exports that were killed: the engine never removes them, and nobody
@@ -205,7 +205,7 @@ impl World {
     }
 
     /// Notes what happened.
-    pub fn say(&mut self, at: Millis, what: String) {
+    pub fn say(&mut self, at: Millis, what: &str) {
         let seconds = at.0 / 1000;
         let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         self.transcript.push(format!("{h:3}:{m:02}:{s:02}  {what}"));
@@ -214,7 +214,7 @@ impl World {
     fn law(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds && self.broken.is_none() {
             let what = what();
-            self.say(self.sim.now(), format!("BROKEN: {what}"));
+            self.say(self.sim.now(), &format!("BROKEN: {what}"));
             self.broken = Some(what);
         }
     }
@@ -372,7 +372,7 @@ impl World {
             Answer::Conflict => " (refused)",
         };
         if !matches!(action, Action::WaveStatus { .. }) {
-            self.say(self.sim.now(), format!("  > {}{mark}", brief(action)));
+            self.say(self.sim.now(), &format!("  > {}{mark}", brief(action)));
         }
         if answer == Answer::Done
             && let Some(record) = self.record_of(action)

@@ -1,0 +1,789 @@
+//! What the machine answers to single pictures. Whole runs are in `tests/sim`.
+
+use schemas::approval::ApprovalSpec;
+use schemas::machine::{Stage, Times};
+use schemas::site::{Admission, ApprovalPolicy};
+use schemas::upstream::{ENGINE_NAMESPACE, ImportState, condition};
+use schemas::wave::WaveWindow;
+
+use crate::fixture::{
+    decide, import_at, key, observed, open, put_image, put_import, record, record_at, t, wave_at,
+};
+use crate::{
+    Action, At, HoldReason, Image, MachineState, Observed, RunView, StopMode, TargetMachine, Wait,
+    step,
+};
+
+/// The actions, without what is said of the waves.
+fn deeds(observed: &Observed, now: u64) -> Vec<Action> {
+    let actions = step(observed, t(now)).actions.into_iter();
+    actions
+        .filter(|action| !matches!(action, Action::WaveStatus { .. }))
+        .collect()
+}
+
+fn state(view: &RunView, vm: &str) -> MachineState {
+    let found = view.machines.iter().find(|m| m.vm == key(vm));
+    found.unwrap().state.clone()
+}
+
+/// The status that is written for a VM, if one is.
+fn written(actions: &[Action], vm: &str) -> Option<schemas::machine::MachineStatus> {
+    actions.iter().find_map(|action| match action {
+        Action::Record { at, status, .. } if *at == record_at(vm) => Some(status.clone()),
+        _ => None,
+    })
+}
+
+fn exporting() -> Times {
+    Times {
+        created: Some(t(0)),
+        shutdown: Some(t(5)),
+        off: Some(t(10)),
+        ..Times::default()
+    }
+}
+
+fn exported(at: u64) -> Times {
+    Times {
+        exported: Some(t(at)),
+        ..exporting()
+    }
+}
+
+const OFF: [&str; 2] = [condition::SHUTDOWN_GUEST, condition::POWERED_OFF];
+const EXPORTED: [&str; 3] = [
+    condition::SHUTDOWN_GUEST,
+    condition::POWERED_OFF,
+    condition::EXPORTED,
+];
+
+// The first VM's record is opened, and nothing else: the next one waits for its turn or its
+// dependency.
+#[test]
+fn one_at_a_time() {
+    let picture = observed();
+    let [Action::OpenRecord { at, spec }] = &deeds(&picture, 0)[..] else {
+        panic!("{:?}", deeds(&picture, 0));
+    };
+    assert_eq!(*at, record_at("db"));
+    assert_eq!(
+        At::new("erp", spec.attempt.import.clone()),
+        import_at("db", 1)
+    );
+    let view = step(&picture, t(0)).view;
+    assert_eq!(state(&view, "old"), MachineState::Waiting(Wait::Turn));
+    let on = key("db");
+    assert_eq!(
+        state(&view, "web"),
+        MachineState::Waiting(Wait::Dependency { on })
+    );
+    assert!(!view.finished);
+}
+
+// Sources come first, and nothing is imported from one that is not ready; the others go on.
+#[test]
+fn sources_first() {
+    let mut picture = observed();
+    picture.sources.remove(&At::new("migrations", "dc1"));
+    let shelf = At::new("migrations", "shelf");
+    picture.sources.get_mut(&shelf).unwrap().status = String::new();
+    let actions = deeds(&picture, 0);
+    assert!(
+        matches!(&actions[..], [Action::CreateSource { at, .. }] if at.name == *"dc1"),
+        "{actions:?}"
+    );
+    picture.sources.get_mut(&shelf).unwrap().status = "clusterReady".to_owned();
+    let actions = deeds(&picture, 0);
+    assert!(
+        matches!(&actions[1], Action::OpenRecord { at, .. } if *at == record_at("old")),
+        "{actions:?}"
+    );
+}
+
+// A source of that name which is another one is never written to.
+#[test]
+fn other_source() {
+    let mut picture = observed();
+    let cloud = picture.sources[&At::new("migrations", "cloud1")].clone();
+    picture.sources.insert(At::new("migrations", "dc1"), cloud);
+    let step = step(&picture, t(0));
+    assert!(matches!(
+        step.view.holds[0].reason,
+        HoldReason::SourceDiffers { .. }
+    ));
+    assert!(
+        !step
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::CreateSource { .. }))
+    );
+}
+
+// An open attempt becomes an import, as often as it takes; at first sight its uid is recorded.
+#[test]
+fn create_protocol() {
+    let mut picture = observed();
+    open(&mut picture, "db");
+    for now in [0, 100_000] {
+        let actions = deeds(&picture, now);
+        let [Action::CreateImport { at, attempt: 1, .. }] = &actions[..] else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(*at, import_at("db", 1));
+    }
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    let status = written(&deeds(&picture, 1), "db").unwrap();
+    assert_eq!(status.uid.as_deref(), Some("uid-db"));
+    assert_eq!(status.stage, Stage::Admitted);
+    assert_eq!(status.times.created, Some(t(1)));
+}
+
+// An attempt that is open while its wave is held or decides something else is taken back: it would
+// keep everybody from the engine. A stray one is, after a while.
+#[test]
+fn open_attempts_taken_back() {
+    let mut held = observed();
+    open(&mut held, "db");
+    held.stops.insert("migrations".into(), StopMode::Admit);
+    assert_eq!(
+        written(&deeds(&held, 1), "db").unwrap().stage,
+        Stage::Withdrawn
+    );
+
+    let mut replanned = observed();
+    open(&mut replanned, "db");
+    decide(&mut replanned, 10, |wave| {
+        wave.imports[1].machine = "db2".into();
+    });
+    assert_eq!(
+        written(&deeds(&replanned, 1), "db").unwrap().stage,
+        Stage::Withdrawn
+    );
+
+    let mut stray = observed();
+    open(&mut stray, "db");
+    stray.waves.remove(&wave_at(10));
+    assert_eq!(written(&deeds(&stray, 59), "db"), None);
+    assert_eq!(step(&stray, t(59)).wake, Some(t(60)));
+    assert_eq!(
+        written(&deeds(&stray, 60), "db").unwrap().stage,
+        Stage::Withdrawn
+    );
+}
+
+// What was recorded and is gone is never created again, whoever deleted it.
+#[test]
+fn gone() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Imaging, exported(100));
+    let status = written(&deeds(&picture, 200), "db").unwrap();
+    assert_eq!(status.stage, Stage::Held);
+    assert!(status.message.unwrap().contains("is gone"));
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let actions = deeds(&picture, 200);
+    assert!(written(&actions, "db").is_none(), "{actions:?}");
+}
+
+// Somebody else's import under our name, or ours with another content, is left alone.
+#[test]
+fn conflict() {
+    let mut foreign = observed();
+    open(&mut foreign, "db");
+    put_import(&mut foreign, "db", ImportState::New, &[]);
+    let mut changed = foreign.clone();
+    foreign
+        .imports
+        .get_mut(&import_at("db", 1))
+        .unwrap()
+        .machine = None;
+    let import = changed.imports.get_mut(&import_at("db", 1)).unwrap();
+    import.spec.virtual_machine_name = "another".to_owned();
+    for picture in [foreign, changed] {
+        let actions = deeds(&picture, 1);
+        assert_eq!(written(&actions, "db").unwrap().stage, Stage::Held);
+        assert_eq!(actions.len(), 1, "{actions:?}");
+    }
+}
+
+// Recorded as running first, deleted then, and never before.
+#[test]
+fn running() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Booting, exported(100));
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineRunning,
+        &EXPORTED,
+    );
+    let actions = deeds(&picture, 300);
+    let status = written(&actions, "db").unwrap();
+    assert_eq!(
+        (status.stage, status.times.ready),
+        (Stage::Running, Some(t(300)))
+    );
+    assert!(
+        !actions
+            .iter()
+            .any(|a| matches!(a, Action::DeleteImport { .. }))
+    );
+
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let actions = deeds(&picture, 300);
+    assert!(matches!(
+        &actions[0],
+        Action::DeleteImport { uid, resource_version: None, .. } if uid == "uid-db"
+    ));
+}
+
+// The engine is woken by one image, once; what it is annotated with is when the machine was ready.
+#[test]
+fn nudge() {
+    let mut picture = observed();
+    let times = Times {
+        machine: Some(t(200)),
+        ..exported(100)
+    };
+    record(&mut picture, "db", Stage::Booting, times);
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineCreated,
+        &EXPORTED,
+    );
+    put_image(&mut picture, "db", Image::default());
+    let count = |picture: &Observed| {
+        let actions = deeds(picture, 300).into_iter();
+        actions
+            .filter(|a| matches!(a, Action::NudgeImage { .. }))
+            .count()
+    };
+    assert_eq!(count(&picture), 0);
+    let machine = TargetMachine {
+        ready: true,
+        imported: true,
+    };
+    picture.machines.insert(At::new("erp", "db"), machine);
+    assert_eq!(count(&picture), 1);
+    let nudged = Some(t(299));
+    put_image(
+        &mut picture,
+        "db",
+        Image {
+            nudged,
+            ..Image::default()
+        },
+    );
+    assert_eq!(count(&picture), 0);
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineRunning,
+        &EXPORTED,
+    );
+    put_image(
+        &mut picture,
+        "db",
+        Image {
+            nudged,
+            ..Image::default()
+        },
+    );
+    assert_eq!(
+        written(&deeds(&picture, 400), "db").unwrap().times.ready,
+        nudged
+    );
+}
+
+// A source that is never touched within two minutes: failed, said why, and then deleted, so that
+// it cannot switch the guest off when nobody expects it.
+#[test]
+fn source_vm_gone() {
+    let mut picture = observed();
+    let times = Times {
+        created: Some(t(0)),
+        ..Times::default()
+    };
+    record(&mut picture, "db", Stage::Admitted, times.clone());
+    put_import(&mut picture, "db", ImportState::SourceReady, &[]);
+    assert_eq!(written(&deeds(&picture, 119), "db"), None);
+    assert_eq!(step(&picture, t(119)).wake, Some(t(120)));
+    let status = written(&deeds(&picture, 120), "db").unwrap();
+    assert_eq!(status.stage, Stage::Failed);
+    assert!(status.message.unwrap().contains("O02"));
+    record(&mut picture, "db", Stage::Failed, times);
+    let actions = deeds(&picture, 121);
+    assert!(matches!(
+        &actions[0],
+        Action::DeleteImport { resource_version: Some(version), .. } if version == "9"
+    ));
+    // Those that depend on it are blocked, the others go on.
+    let view = step(&picture, t(121)).view;
+    let (by, name) = (key("db"), "db".into());
+    assert_eq!(state(&view, "web"), MachineState::Blocked { by, name });
+    assert_eq!(state(&view, "old"), MachineState::Waiting(Wait::Turn));
+}
+
+// An engine that looks at nothing fails no VM: that is said, and waited for.
+#[test]
+fn engine_down() {
+    let mut picture = observed();
+    let times = Times {
+        created: Some(t(0)),
+        ..Times::default()
+    };
+    record(&mut picture, "db", Stage::Admitted, times);
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    picture
+        .imports
+        .get_mut(&import_at("db", 1))
+        .unwrap()
+        .touched = false;
+    let status = written(&deeds(&picture, 120), "db").unwrap();
+    assert_eq!(status.stage, Stage::Admitted);
+    assert!(status.message.unwrap().contains("is its pod up?"));
+}
+
+// The first image that fails is final.
+#[test]
+fn image_failed() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Imaging, exported(100));
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::DiskImageSubmitted,
+        &EXPORTED,
+    );
+    put_image(
+        &mut picture,
+        "db",
+        Image {
+            given_up: true,
+            ..Image::default()
+        },
+    );
+    let status = written(&deeds(&picture, 101), "db").unwrap();
+    assert_eq!(status.stage, Stage::Failed);
+    assert!(status.message.unwrap().contains("S08"));
+}
+
+// The engine's own words about a failed export are passed on.
+#[test]
+fn export_failed() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Exporting, exporting());
+    put_import(&mut picture, "db", ImportState::MigrationFailed, &OFF);
+    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+    import
+        .status
+        .import_conditions
+        .push(schemas::upstream::EngineCondition {
+            message: Some("No space left on device".to_owned()),
+            ..crate::fixture::condition(condition::EXPORT_FAILED)
+        });
+    let status = written(&deeds(&picture, 101), "db").unwrap();
+    let message = status.message.unwrap();
+    assert!(
+        message.contains("No space left") && message.contains("S01"),
+        "{message}"
+    );
+}
+
+// What failed by its clock and succeeds after all, has succeeded.
+#[test]
+fn late_success() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Failed, exported(100));
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineRunning,
+        &EXPORTED,
+    );
+    let status = written(&deeds(&picture, 5000), "db").unwrap();
+    assert_eq!((status.stage, status.message), (Stage::Running, None));
+}
+
+// A machine that runs is done, whatever wave and digest it is in now.
+#[test]
+fn renamed() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let wave = picture.waves.remove(&wave_at(10)).unwrap();
+    picture
+        .waves
+        .insert(At::new("migrations", "erp-renamed"), wave);
+    let view = step(&picture, t(500)).view;
+    assert_eq!(state(&view, "db"), MachineState::Done);
+}
+
+// A machine that another plan has begun to move is not moved here.
+#[test]
+fn another_plan() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let other = picture.records.remove(&record_at("db")).unwrap();
+    picture
+        .records
+        .insert(At::new("elsewhere", record_at("db").name), other);
+    let step = step(&picture, t(500));
+    let MachineState::Failed(why) = state(&step.view, "db") else {
+        panic!("{:?}", step.view);
+    };
+    assert!(why.contains("elsewhere/db-0000000d"), "{why}");
+    assert!(
+        !step
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::OpenRecord { at, .. } if at.name == record_at("db").name))
+    );
+}
+
+// A machine of that name on the target, ours or not, keeps the VM from being exported for nothing.
+#[test]
+fn name_taken() {
+    for (imported, code) in [(true, "N01"), (false, "N02")] {
+        let mut picture = observed();
+        let machine = TargetMachine {
+            ready: false,
+            imported,
+        };
+        picture.machines.insert(At::new("erp", "db"), machine);
+        let MachineState::Failed(why) = state(&step(&picture, t(0)).view, "db") else {
+            panic!("not failed");
+        };
+        assert!(why.contains(code), "{why}");
+    }
+}
+
+// Two that would write the same files: the second waits until the first's import is gone.
+#[test]
+fn exclusions() {
+    let mut picture = observed();
+    decide(&mut picture, 20, |wave| {
+        wave.imports[0].excludes = vec![key("db")];
+    });
+    record(&mut picture, "db", Stage::Running, exported(100));
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineRunning,
+        &EXPORTED,
+    );
+    picture.waves.remove(&wave_at(10));
+    let view = step(&picture, t(500)).view;
+    let with = key("db");
+    assert_eq!(
+        state(&view, "old"),
+        MachineState::Waiting(Wait::Exclusion { with })
+    );
+    assert!(!view.finished);
+    picture.imports.clear();
+    assert!(matches!(
+        &deeds(&picture, 500)[..],
+        [Action::OpenRecord { .. }]
+    ));
+}
+
+// Nothing is created while somebody else's import is at the engine.
+#[test]
+fn foreign_import() {
+    let mut picture = observed();
+    put_import(&mut picture, "db", ImportState::SourceReady, &OFF);
+    let mut import = picture.imports.remove(&import_at("db", 1)).unwrap();
+    import.machine = None;
+    let at = At::new("other", "theirs");
+    picture.imports.insert(at.clone(), import);
+    let step = step(&picture, t(0));
+    assert_eq!(
+        state(&step.view, "db"),
+        MachineState::Waiting(Wait::ForeignImport { import: at })
+    );
+    assert!(!step.view.finished);
+}
+
+// What is held counts until the import is gone; an import that can never fit is said to.
+#[test]
+fn scratch() {
+    let mut picture = observed();
+    decide(&mut picture, 10, |wave| wave.scratch.0.0 = 49 << 30);
+    decide(&mut picture, 20, |wave| wave.scratch.0.0 = 49 << 30);
+    record(&mut picture, "db", Stage::Imaging, exported(100));
+    put_import(&mut picture, "db", ImportState::DiskImagesReady, &EXPORTED);
+    let view = step(&picture, t(110)).view;
+    assert_eq!(view.scratch_held.0, 20 << 30);
+    let MachineState::Waiting(Wait::Scratch { needs, free }) = state(&view, "old") else {
+        panic!("{:?}", view.machines);
+    };
+    assert_eq!((needs.0, free.0), (30 << 30, 29 << 30));
+    decide(&mut picture, 20, |wave| wave.scratch.0.0 = 29 << 30);
+    let view = step(&picture, t(110)).view;
+    assert!(matches!(state(&view, "old"), MachineState::Failed(why) if why.contains("S01")));
+}
+
+// Each policy has its own sign for the next import: the end of the export, images nearly in, the
+// machine.
+#[test]
+fn policies() {
+    let is_admitted = |policy, state, now| {
+        let mut picture = observed();
+        decide(&mut picture, 20, |wave| wave.admission = policy);
+        let stage = match state {
+            ImportState::SourceReady => Stage::Exporting,
+            ImportState::VirtualMachineCreated => Stage::Booting,
+            _ => Stage::Imaging,
+        };
+        let (times, conditions) = match stage {
+            Stage::Exporting => (exporting(), &OFF[..]),
+            _ => (exported(100), &EXPORTED[..]),
+        };
+        record(&mut picture, "db", stage, times);
+        put_import(&mut picture, "db", state, conditions);
+        put_image(&mut picture, "db", Image::default());
+        let actions = deeds(&picture, now);
+        actions
+            .iter()
+            .any(|a| matches!(a, Action::OpenRecord { .. }))
+    };
+    for policy in [
+        Admission::Throughput,
+        Admission::Balanced,
+        Admission::Downtime,
+    ] {
+        assert!(!is_admitted(policy, ImportState::SourceReady, 99));
+        assert!(is_admitted(policy, ImportState::VirtualMachineCreated, 101));
+    }
+    assert!(is_admitted(
+        Admission::Throughput,
+        ImportState::DisksExported,
+        101
+    ));
+    assert!(!is_admitted(
+        Admission::Downtime,
+        ImportState::DiskImagesReady,
+        101
+    ));
+    // 20 GiB at 300 MiB/s are in 69 s after the export.
+    assert!(!is_admitted(
+        Admission::Balanced,
+        ImportState::DiskImageSubmitted,
+        160
+    ));
+    assert!(is_admitted(
+        Admission::Balanced,
+        ImportState::DiskImageSubmitted,
+        171
+    ));
+}
+
+// What holds a wave back, and that it holds everything back but what is running.
+#[test]
+fn holds() {
+    let hold = |picture: &Observed, now| {
+        let step = step(picture, t(now));
+        let opens =
+            |a: &Action| matches!(a, Action::OpenRecord { at, .. } if *at == record_at("db"));
+        assert!(!step.actions.iter().any(opens));
+        step.view.holds.first().map(|hold| hold.reason.clone())
+    };
+    let mut picture = observed();
+    picture.waves.get_mut(&wave_at(10)).unwrap().spec.imports[0].order = 5;
+    assert!(matches!(
+        hold(&picture, 0),
+        Some(HoldReason::DigestMismatch { .. })
+    ));
+
+    let mut picture = observed();
+    decide(&mut picture, 10, |wave| {
+        wave.target.cluster_uid = Some("c2".to_owned());
+    });
+    assert!(matches!(
+        hold(&picture, 0),
+        Some(HoldReason::OtherCluster { .. })
+    ));
+
+    for namespace in ["migrations", ENGINE_NAMESPACE] {
+        let mut picture = observed();
+        picture.stops.insert(namespace.into(), StopMode::Admit);
+        assert_eq!(hold(&picture, 0), Some(HoldReason::Stopped));
+    }
+
+    let mut picture = observed();
+    picture.waves.get_mut(&wave_at(10)).unwrap().spec.suspend = Some(true);
+    assert_eq!(hold(&picture, 0), Some(HoldReason::Suspended));
+
+    let mut picture = observed();
+    let window = WaveWindow {
+        name: "weekend".into(),
+        occurrence: "w48".into(),
+        from: t(100),
+        to: t(200),
+        last_start: t(150),
+    };
+    decide(&mut picture, 10, |wave| wave.window = Some(window));
+    let opens = Some(t(100));
+    assert_eq!(
+        hold(&picture, 99),
+        Some(HoldReason::OutsideWindow { opens })
+    );
+    let opens = None;
+    assert_eq!(
+        hold(&picture, 150),
+        Some(HoldReason::OutsideWindow { opens })
+    );
+    assert_eq!(step(&picture, t(99)).wake, Some(t(100)));
+}
+
+// An approval holds for one digest, one occurrence, and until it expires.
+#[test]
+fn approvals() {
+    let mut picture = observed();
+    decide(&mut picture, 10, |wave| {
+        wave.approval = ApprovalPolicy::Required;
+    });
+    let digest = picture.waves[&wave_at(10)].spec.digest.clone();
+    let mut approval = ApprovalSpec {
+        wave: "erp-010".into(),
+        digest,
+        occurrence: None,
+        expires: Some(t(100)),
+        reference: None,
+    };
+    let mut hold = |approval: &ApprovalSpec, now| {
+        picture
+            .approvals
+            .insert(At::new("migrations", "a"), approval.clone());
+        let step = step(&picture, t(now));
+        step.view.holds.first().map(|hold| hold.reason.clone())
+    };
+    assert_eq!(hold(&approval, 99), None);
+    assert_eq!(
+        hold(&approval, 100),
+        Some(HoldReason::ApprovalExpired { at: t(100) })
+    );
+    approval.occurrence = Some("w49".into());
+    assert!(matches!(
+        hold(&approval, 0),
+        Some(HoldReason::AwaitingApproval { .. })
+    ));
+    approval.occurrence = None;
+    approval.digest = "sha256:other".into();
+    assert!(matches!(
+        hold(&approval, 0),
+        Some(HoldReason::AwaitingApproval { .. })
+    ));
+}
+
+// Withdraw: recorded first, deleted then, only while it is untouched; a new attempt later.
+#[test]
+fn withdraw() {
+    let mut picture = observed();
+    let times = Times {
+        created: Some(t(0)),
+        ..Times::default()
+    };
+    record(&mut picture, "db", Stage::Admitted, times.clone());
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    picture
+        .stops
+        .insert("migrations".into(), StopMode::Withdraw);
+    assert_eq!(
+        written(&deeds(&picture, 1), "db"),
+        None,
+        "the engine has it in hand"
+    );
+    picture
+        .imports
+        .get_mut(&import_at("db", 1))
+        .unwrap()
+        .touched = false;
+    assert_eq!(
+        written(&deeds(&picture, 1), "db").unwrap().stage,
+        Stage::Withdrawn
+    );
+    record(&mut picture, "db", Stage::Withdrawn, times);
+    assert!(matches!(
+        &deeds(&picture, 2)[..],
+        [Action::DeleteImport {
+            resource_version: Some(_),
+            ..
+        }]
+    ));
+    picture.imports.clear();
+    picture.stops.clear();
+    let actions = deeds(&picture, 59);
+    assert!(
+        !actions
+            .iter()
+            .any(|a| matches!(a, Action::OpenAttempt { .. })),
+        "a request of the first attempt may still be on its way"
+    );
+    let actions = deeds(&picture, 60);
+    let Some(Action::OpenAttempt { spec, .. }) = actions.first() else {
+        panic!("{actions:?}");
+    };
+    assert_eq!((spec.attempt.number, spec.attempt.opened), (2, t(60)));
+}
+
+// A late request of an earlier attempt is deleted before the engine sees it.
+#[test]
+fn superseded() {
+    let mut picture = observed();
+    open(&mut picture, "db");
+    let record = picture.records.get_mut(&record_at("db")).unwrap();
+    record.spec.attempt.number = 2;
+    record.spec.attempt.import = import_at("db", 2).name;
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    picture
+        .imports
+        .get_mut(&import_at("db", 1))
+        .unwrap()
+        .touched = false;
+    let actions = deeds(&picture, 1);
+    assert!(
+        actions
+            .iter()
+            .any(|a| matches!(a, Action::DeleteImport { at, .. } if *at == import_at("db", 1))),
+        "{actions:?}"
+    );
+    assert!(
+        !actions
+            .iter()
+            .any(|a| matches!(a, Action::CreateImport { .. }))
+    );
+}
+
+// All done is finished; so is a window that is over. Waiting for a person's consent is not.
+#[test]
+fn finished() {
+    let mut picture = observed();
+    for vm in ["db", "web", "old"] {
+        record(&mut picture, vm, Stage::Running, exported(100));
+    }
+    assert!(step(&picture, t(0)).view.finished);
+    picture.records.remove(&record_at("old"));
+    decide(&mut picture, 20, |wave| {
+        wave.approval = ApprovalPolicy::Required;
+    });
+    assert!(!step(&picture, t(0)).view.finished);
+}
+
+// The same picture, the same answer; and nothing to do in a picture where all is said.
+#[test]
+fn says_it_once() {
+    let mut picture = observed();
+    for vm in ["db", "web", "old"] {
+        record(&mut picture, vm, Stage::Running, exported(100));
+    }
+    let first = step(&picture, t(0));
+    assert_eq!(first, step(&picture, t(0)));
+    for action in first.actions {
+        let Action::WaveStatus { at, status } = action else {
+            panic!("{action:?}");
+        };
+        picture.waves.get_mut(&at).unwrap().status = Some(status);
+    }
+    assert_eq!(step(&picture, t(1)).actions, []);
+}
