@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod load;
 pub mod output;
 pub mod plan;
+pub mod retry;
 pub mod runtime;
 pub mod schema;
 pub mod start;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
     let output = Output::new(&cli.global);
     runtime::log(&cli.global);
     let outcome = match cli.verb.run(&output) {
+        Ok(_) if output.lost() => Outcome::Misused,
         Ok(outcome) => outcome,
         Err(failure) => {
             output.complain(&failure.render());

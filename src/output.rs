@@ -1,10 +1,13 @@
 //! The only place that prints. stdout is data, stderr is talk.
 //!
 //! A reader that goes away (`windrow plan | head`) is no error: what is printed after that is
-//! dropped, and the command goes on to its end.
+//! dropped, and the command goes on to its end. Data that is lost for any other reason (a full
+//! disk) makes the exit code say so: see [`Output::lost`].
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::Global;
 
@@ -19,6 +22,7 @@ pub struct Output {
     color: bool,
     progress: bool,
     width: usize,
+    lost: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -37,6 +41,7 @@ impl Output {
             color: !set("NO_COLOR") && !dumb && io::stdout().is_terminal(),
             progress: !global.quiet && !global.no_progress && !dumb && io::stderr().is_terminal(),
             width: columns.or_else(terminal).unwrap_or(WIDTH_DEFAULT),
+            lost: Arc::default(),
         }
     }
 
@@ -63,13 +68,25 @@ impl Output {
 
     /// Prints data, exactly as it is, to stdout.
     pub fn data(&self, text: &str) {
-        print(io::stdout().lock(), text);
+        if let Err(error) = print(io::stdout().lock(), text)
+            && error.kind() != ErrorKind::BrokenPipe
+            && !self.lost.swap(true, Ordering::Relaxed)
+        {
+            self.complain(&format!(
+                "error: failed to write to stdout\n  because: {error}\n"
+            ));
+        }
+    }
+
+    /// Whether data was lost on its way to stdout, otherwise than by a reader that went away.
+    pub fn lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Prints a line of talk to stderr, unless `--quiet` is given.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            print(io::stderr().lock(), &format!("{line}\n"));
+            self.complain(&format!("{line}\n"));
         }
     }
 
@@ -82,17 +99,12 @@ impl Output {
 
     /// Prints what went wrong to stderr; `--quiet` does not hide it.
     pub fn complain(&self, text: &str) {
-        print(io::stderr().lock(), text);
+        // Where stderr is gone, nobody is left to tell but the exit code.
+        let _ = print(io::stderr().lock(), text);
     }
 }
 
-fn print(mut to: impl Write, text: &str) {
-    let printed = to.write_all(text.as_bytes()).and_then(|()| to.flush());
-    match printed {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            // stdout is a full disk, say. There is nobody left to tell but the exit code.
-            std::process::exit(2);
-        }
-        _ => {}
-    }
+fn print(mut to: impl Write, text: &str) -> io::Result<()> {
+    to.write_all(text.as_bytes())?;
+    to.flush()
 }

@@ -63,3 +63,25 @@ fn generated() {
         );
     }
 }
+
+// A reader that goes away is no error; a full disk is one.
+#[test]
+#[cfg(target_os = "linux")]
+fn lost_output() {
+    let crd = |stdout: std::fs::File| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_windrow"))
+            .arg("crd")
+            .stdout(stdout)
+            .output()
+            .expect("the binary that cargo has built")
+    };
+    let full = std::fs::File::create("/dev/full").expect("Linux has it");
+    let run = crd(full);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("failed to write to stdout"));
+
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let run = crd(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
+    assert_eq!((run.status.code(), run.stderr.len()), (Some(0), 0));
+}
