@@ -7,7 +7,7 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, inventory, plan, schema, start, status, stop, validate,
+    apply, approve, controller, crd, demo, inventory, plan, retry, schema, start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -68,6 +68,7 @@ pub enum Verb {
     Approve(approve::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
+    Retry(retry::Arguments),
     Stop(stop::Arguments),
     Start(start::Arguments),
     Controller(controller::Arguments),
@@ -86,6 +87,7 @@ impl Verb {
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),
             Self::Status(arguments) => status::run(&arguments, output),
+            Self::Retry(arguments) => retry::run(&arguments, output),
             Self::Stop(arguments) => stop::run(&arguments, output),
             Self::Start(arguments) => start::run(&arguments, output),
             Self::Controller(arguments) => controller::run(&arguments, output),

@@ -14,11 +14,15 @@ use crate::output::Output;
 
 /// Rows of machines that are shown at once: the engine works on one, a few wait for their images.
 const ROWS_MAX: usize = 8;
+/// A source that is no older is being looked at; the engine needs a second or two for it.
+const SOURCE_IS_NEW_SECONDS: i64 = 15;
 
 /// Tells how a run goes.
 pub struct Progress<'o> {
     output: &'o Output,
     live: Option<Live>,
+    /// Something was said already.
+    began: bool,
     /// What was last said of each machine, and of each wave.
     machines: BTreeMap<At, String>,
     holds: BTreeMap<String, String>,
@@ -39,6 +43,7 @@ impl<'o> Progress<'o> {
         Self {
             live: output.progress().then(|| Live::new(title)),
             output,
+            began: false,
             machines: BTreeMap::new(),
             holds: BTreeMap::new(),
             failure: None,
@@ -64,11 +69,15 @@ impl<'o> Progress<'o> {
             // That one waits is no news; who fell out is.
             MachineState::Waiting(_) => return,
             MachineState::Active(stage) => stage_name(*stage).to_owned(),
-            MachineState::Done => format!("running{}", downtime(machine, now)),
+            MachineState::Done => format!("running{}", downtime(machine)),
             MachineState::Failed(why) => format!("failed: {why}"),
             MachineState::Blocked { name, .. } => format!("held back: `{name}` failed"),
         };
         let before = self.machines.insert(machine.record.clone(), text.clone());
+        if !self.began && machine.state == MachineState::Done {
+            // It was so before this run.
+            return;
+        }
         if before.as_ref() != Some(&text) {
             self.line(now, &format!("{:<24} {text}", machine.name.as_str()));
         }
@@ -78,6 +87,7 @@ impl<'o> Progress<'o> {
         let holds: BTreeMap<String, String> = view
             .holds
             .iter()
+            .filter(|hold| !is_new(hold, now))
             .map(|hold| (hold.wave.to_string(), hold_text(hold)))
             .collect();
         for (wave, text) in &holds {
@@ -95,6 +105,7 @@ impl Observer for Progress<'_> {
             self.say_machine(machine, now);
         }
         self.say_holds(view, now);
+        self.began = true;
         if let Some(live) = &mut self.live {
             live.draw(view, now);
         }
@@ -198,6 +209,16 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("█▌░")
 }
 
+/// Whether a source is only just being looked at: that is no news yet.
+fn is_new(hold: &Hold, now: Timestamp) -> bool {
+    match &hold.reason {
+        HoldReason::SourceNotReady { since, .. } => since.is_none_or(|since| {
+            now.duration_since(since).as_secs() < SOURCE_IS_NEW_SECONDS
+        }),
+        _ => false,
+    }
+}
+
 /// A stage as people call it.
 pub fn stage_name(stage: Stage) -> &'static str {
     match stage {
@@ -213,8 +234,8 @@ pub fn stage_name(stage: Stage) -> &'static str {
     }
 }
 
-/// `, down for 12 min`, where both ends are known.
-fn downtime(machine: &MachineView, _now: Timestamp) -> String {
+/// `, was down for 12 min`, where both ends are known.
+fn downtime(machine: &MachineView) -> String {
     match (machine.off, machine.ready) {
         (Some(off), Some(ready)) => {
             let seconds = ready.duration_since(off).as_secs();

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 
 use tracing::Level;
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::Global;
 use crate::exit::Outcome;

@@ -21,8 +21,8 @@ use schemas::ids::Namespace;
 use schemas::machine::MachineMigration;
 use schemas::plan::MigrationPlan;
 use schemas::upstream::{
-    ENGINE_NAMESPACE, OpenstackSource, OvaSource, VirtualMachine, VirtualMachineImage,
-    VirtualMachineImport, VmwareSource,
+    OpenstackSource, OvaSource, VirtualMachine, VirtualMachineImage, VirtualMachineImport,
+    VmwareSource,
 };
 use schemas::wave::MigrationWave;
 use serde::de::DeserializeOwned;
@@ -198,39 +198,25 @@ impl Cluster {
         }
     }
 
-    /// Whether we may do all that a run does: in the namespace of plan and ledger, in those of the
-    /// machines, and in the engine's. One question for each namespace; an authorizer that cannot
-    /// list its rules is not judged.
+    /// Whether we may do all that a run does where plan and ledger are, and in the machines'
+    /// namespaces as far as they are the same. One question, because it counts as a write of ours;
+    /// the Lease and the other namespaces answer when they are asked. An authorizer that cannot list
+    /// its rules is not judged.
     pub async fn check_rights(
         &self,
         plan: &Namespace,
         machines: &BTreeSet<Namespace>,
     ) -> Result<(), Error> {
-        let engine = Namespace::from(ENGINE_NAMESPACE);
-        let mut rights = Vec::new();
-        let all: BTreeSet<&Namespace> = machines.iter().chain([plan, &engine]).collect();
-        for namespace in all {
-            let Some(rules) = self.rules(namespace).await? else {
-                continue;
-            };
-            let mut need = |list: &[Right]| {
-                for right in list.iter().filter(|right| !right.allowed(&rules)) {
-                    rights.push(format!(
-                        "{} {} in `{namespace}`",
-                        right.verb, right.resource
-                    ));
-                }
-            };
-            if namespace == plan {
-                need(RIGHTS_OF_PLAN);
-            }
-            if machines.contains(namespace) {
-                need(RIGHTS_OF_MACHINES);
-            }
-            if namespace == &engine {
-                need(RIGHTS_OF_ENGINE);
-            }
-        }
+        let Some(rules) = self.rules(plan).await? else {
+            return Ok(());
+        };
+        let imports = machines.contains(plan).then_some(RIGHTS_OF_MACHINES);
+        let missing = RIGHTS_OF_PLAN
+            .iter()
+            .chain(imports.unwrap_or_default())
+            .filter(|right| !right.allowed(&rules))
+            .map(|right| format!("{} {} in `{plan}`", right.verb, right.resource));
+        let rights: Vec<String> = missing.collect();
         if rights.is_empty() {
             Ok(())
         } else {
@@ -292,6 +278,8 @@ const RIGHTS_OF_PLAN: &[Right] = &[
     right("create", "windrow.dev", "machinemigrations"),
     right("patch", "windrow.dev", "machinemigrations"),
     right("patch", "windrow.dev", "machinemigrations/status"),
+    right("patch", "windrow.dev", "migrationplans"),
+    right("patch", "windrow.dev", "migrationwaves"),
     right("list", "windrow.dev", "migrationwaves"),
     right("list", "windrow.dev", "waveapprovals"),
     right("create", "migration.harvesterhci.io", "vmwaresources"),
@@ -310,10 +298,6 @@ const RIGHTS_OF_MACHINES: &[Right] = &[
         "virtualmachineimports",
     ),
     right("patch", "harvesterhci.io", "virtualmachineimages"),
-];
-const RIGHTS_OF_ENGINE: &[Right] = &[
-    right("create", "coordination.k8s.io", "leases"),
-    right("update", "coordination.k8s.io", "leases"),
 ];
 
 impl Right {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use executor_machine::{Action, At, RunView, Step};
 use jiff::{SignedDuration, Timestamp};
+use schemas::machine::Stage;
 use schemas::upstream::ImportState;
 use tokio::sync::watch;
 
@@ -41,6 +42,9 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_PAUSE: Duration = Duration::from_secs(1);
 /// Between two writes of one status, so that `kubectl get --watch` stays readable.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// A guest that shuts down is written into its record after so long only: most are off by then, and
+/// the record that says so has both times (the engine's own). Saves a write for most machines.
+const SHUTDOWN_IS_NEWS_AFTER: Duration = Duration::from_secs(15);
 /// Between two listings of the scratch.
 const SCRATCH_EVERY: Duration = Duration::from_secs(30);
 
@@ -320,6 +324,10 @@ impl Driver<'_> {
                 done.wait(pause);
                 continue;
             }
+            if let Some(pause) = is_no_news(action, picture, now) {
+                done.wait(pause);
+                continue;
+            }
             done.busy = true;
             match self
                 .hands
@@ -430,6 +438,23 @@ impl Done {
 /// The pause after a step that failed, `failures` such steps before it.
 fn pause_after(failures: u32) -> Duration {
     (RETRY_PAUSE_MIN * 2_u32.pow(failures.min(5))).min(RETRY_PAUSE_MAX)
+}
+
+/// How long a write may wait that the next one will probably make superfluous. The first one of an
+/// attempt never may: it says that the import is there.
+fn is_no_news(action: &Action, picture: &Picture, now: Timestamp) -> Option<Duration> {
+    let Action::Record { at, status, .. } = action else {
+        return None;
+    };
+    let began = status
+        .times
+        .shutdown
+        .filter(|_| status.stage == Stage::ShuttingDown)?;
+    let known = picture.observed.records.get(at)?.status.as_ref()?;
+    if known.attempt != status.attempt || known.uid != status.uid {
+        return None;
+    }
+    SHUTDOWN_IS_NEWS_AFTER.checked_sub(unsigned(now.duration_since(began)))
 }
 
 /// An instant that is past is due now.

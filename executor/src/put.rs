@@ -32,17 +32,17 @@ const GONE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Puts a plan, without its status.
 pub async fn plan(cluster: &Cluster, plan: &MigrationPlan) -> Result<(), Error> {
-    apply(cluster, plan, &plan.spec).await
+    apply(cluster, plan, &plan.spec, |there| &there.spec).await
 }
 
 /// Puts a wave, without its status.
 pub async fn wave(cluster: &Cluster, wave: &MigrationWave) -> Result<(), Error> {
-    apply(cluster, wave, &wave.spec).await
+    apply(cluster, wave, &wave.spec, |there| &there.spec).await
 }
 
 /// Puts an approval.
 pub async fn approval(cluster: &Cluster, approval: &WaveApproval) -> Result<(), Error> {
-    apply(cluster, approval, &approval.spec).await
+    apply(cluster, approval, &approval.spec, |there| &there.spec).await
 }
 
 /// The approvals in a namespace.
@@ -165,19 +165,31 @@ async fn delete_import(cluster: &Cluster, at: &At, uid: String) -> Result<(), Er
     }
 }
 
-/// Applies an object of ours: name, namespace, labels, annotations and spec, never its status.
-async fn apply<K>(
+/// Applies an object of ours (name, namespace, labels, annotations and spec, never its status),
+/// unless it is there as it should be: a command that is run again writes nothing.
+async fn apply<K, S>(
     cluster: &Cluster,
     object: &K,
-    spec: &(impl Serialize + Sync),
+    spec: &S,
+    spec_of: fn(&K) -> &S,
 ) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
         + DeserializeOwned,
+    S: Serialize + PartialEq + Sync,
 {
     let at = At::new(object.namespace().unwrap_or_default(), object.name_any());
+    let there = namespaced::<K>(cluster, &at)
+        .get_opt(at.name.as_str())
+        .await;
+    // One that this program cannot read is written over.
+    if let Ok(Some(there)) = there
+        && spec_of(&there) == spec
+    {
+        return Ok(());
+    }
     let mut metadata = json!({ "name": at.name, "namespace": at.namespace });
     for (field, map) in [
         ("labels", object.labels()),
