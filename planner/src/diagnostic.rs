@@ -460,7 +460,7 @@ fn among(within: Option<&str>) -> String {
 }
 
 /// Most names that a message lists; the rest is counted.
-const LISTED_MAX: usize = 6;
+const LISTED_MAX: usize = 5;
 
 /// `` `a`, `b`, and 3 more ``.
 pub fn list<T: fmt::Display>(items: &[T]) -> String {

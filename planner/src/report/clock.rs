@@ -36,11 +36,17 @@ impl Clock {
         )
     }
 
-    /// As [`Clock::moment`], with the clock alone where it is the same day as `start`.
+    /// `05:41`, or `05:41 +1 d` where it is another day than `start`; else as [`Clock::moment`].
     pub fn until(&self, start: Seconds, end: Seconds) -> String {
-        match (self.at(start), self.at(end)) {
-            (Some(from), Some(to)) if from.date() == to.date() => to.strftime("%H:%M").to_string(),
-            _ => self.moment(end),
+        let (Some(from), Some(to)) = (self.at(start), self.at(end)) else {
+            return self.moment(end);
+        };
+        let days = from.date().duration_until(to.date()).as_hours() / 24;
+        let clock = to.strftime("%H:%M");
+        if days == 0 {
+            clock.to_string()
+        } else {
+            format!("{clock} +{days} d")
         }
     }
 }

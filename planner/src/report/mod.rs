@@ -270,7 +270,7 @@ impl Downtime {
 impl LeftOut {
     fn new(exclusion: &Exclusion, names: &BTreeMap<&VmKey, &VmName>) -> Self {
         let (kind, reason) = match &exclusion.reason {
-            ExclusionReason::Template => ("template", "it is a template".to_owned()),
+            ExclusionReason::Template => ("template", "a template".to_owned()),
             ExclusionReason::Moved { moved, .. } => {
                 let wave = moved
                     .wave
@@ -297,11 +297,12 @@ impl LeftOut {
                             .map_or_else(|| key.to_string(), |n| n.to_string())
                     })
                     .collect();
-                ("behind", format!("waits for {}", list(&named)))
+                ("behind", format!("depending on {}", list(&named)))
             }
-            ExclusionReason::NoWindow(window) => {
-                ("noWindow", format!("fits no occurrence of `{window}`"))
-            }
+            ExclusionReason::NoWindow(window) => (
+                "noWindow",
+                format!("no room in any occurrence of `{window}`"),
+            ),
         };
         Self {
             vm: exclusion.key.clone(),

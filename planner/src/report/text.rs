@@ -67,12 +67,12 @@ fn headline(report: &PlanReport) -> String {
     };
     let clock = Clock::new(report.origin, &report.time_zone);
     let done = match report.origin {
-        Some(_) => format!("done {}", clock.moment(report.ends)),
-        None => format!("done {} after the start", report.ends),
+        Some(_) => format!("done {}", whole(clock.moment(report.ends))),
+        None => format!("done {} after the start", whole(report.ends)),
     };
     format!(
         "{name}: {fit}: {}, from {} into {}; {done}{moved}",
-        report.disks,
+        whole(report.disks),
         names(&report.sources),
         names(&report.targets)
     )
@@ -97,7 +97,7 @@ fn waves(text: &mut String, report: &PlanReport) {
             "window",
             "starts",
             "ends",
-            "downtime p50",
+            "down p50",
             "worst",
             "scratch peak",
         ]
@@ -107,10 +107,9 @@ fn waves(text: &mut String, report: &PlanReport) {
         rows.push([
             wave.stem.clone(),
             wave.vms.to_string(),
-            wave.window.as_ref().map_or_else(String::new, |window| {
-                let occurrence = wave.occurrence.as_ref().map(ToString::to_string);
-                format!("{window} {}", occurrence.unwrap_or_default())
-            }),
+            wave.window
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
             clock.moment(wave.starts),
             clock.until(wave.starts, wave.ends),
             wave.downtime.p50.to_string(),
@@ -142,7 +141,7 @@ fn waves(text: &mut String, report: &PlanReport) {
 const INFALLIBLE: &str = "a String takes everything";
 
 fn scratch(wave: &WaveLine) -> String {
-    let tight = if wave.tight { "  ◀ tight" } else { "" };
+    let tight = if wave.tight { " ◀ tight" } else { "" };
     let (peak, usable) = (
         wave.scratch_peak.to_string(),
         wave.scratch_usable.to_string(),
@@ -167,14 +166,10 @@ fn outcome(text: &mut String, report: &PlanReport) {
         0 => "no schedule ends earlier".to_owned(),
         gap => format!(
             "no schedule can end before {}: at most {gap} % are left",
-            clock.moment(report.ends_at_least)
+            whole(clock.moment(report.ends_at_least))
         ),
     };
-    paragraph(
-        text,
-        "  ",
-        &format!("{times}; finished {}; {gap}", clock.moment(report.ends)),
-    );
+    paragraph(text, "  ", &format!("{times}; {gap}"));
     if report.vms < 2 {
         return;
     }
@@ -194,15 +189,16 @@ fn outcome(text: &mut String, report: &PlanReport) {
         text,
         "  ",
         &format!(
-            "down for {} at the median and {} at most{}, with {most} of scratch; applied all at \
-             once, the same {} VMs would be down for {} on average and {} at most, and need {}",
-            report.downtime.p50,
-            report.downtime.worst,
+            "down for {} at the median and {} at most{}, with {} of scratch; applied all at once, \
+             the same {} VMs would be down for {} on average and {} at most, and need {}",
+            whole(report.downtime.p50),
+            whole(report.downtime.worst),
             worst.unwrap_or_default(),
+            whole(most),
             report.vms,
-            at_once.downtime_mean,
-            at_once.downtime_worst,
-            at_once.scratch
+            whole(at_once.downtime_mean),
+            whole(at_once.downtime_worst),
+            whole(at_once.scratch)
         ),
     );
 }
@@ -221,7 +217,7 @@ fn left_out(text: &mut String, report: &PlanReport) {
     if number == 0 {
         return;
     }
-    writeln!(text, "\n{} left out", count(number, "VM")).expect(INFALLIBLE);
+    writeln!(text, "\n{} selected and not moved", count(number, "VM")).expect(INFALLIBLE);
     for ((_, reason), group) in reasons.iter().take(REASONS_SHOWN_MAX) {
         let vms = group
             .iter()
@@ -264,19 +260,18 @@ pub fn findings(findings: &[Finding], locate: &dyn Fn(&str) -> Option<String>) -
         let head = format!("  {word:<7} {code:<5} ");
         let indent = " ".repeat(head.chars().count());
         let mut entry = String::new();
-        paragraph(
-            &mut entry,
-            &indent,
-            &format!("{}: {title}", subjects(&group)),
-        );
+        paragraph(&mut entry, &indent, title);
         entry.replace_range(..indent.len(), &head);
         text.push_str(&entry);
         let evidence = match group.as_slice() {
             [one] => one.evidence.clone(),
-            [first, ..] => format!("such as: {}", first.evidence),
-            [] => continue,
+            several => format!("as in: {}", several[0].evidence),
         };
-        paragraph(&mut text, &indent, &evidence);
+        paragraph(
+            &mut text,
+            &indent,
+            &format!("{}: {evidence}", subjects(&group)),
+        );
         let place = group[0].path.as_deref().and_then(locate);
         let place = place.map(|place| format!("{place}  ")).unwrap_or_default();
         paragraph(
@@ -351,11 +346,20 @@ fn vms_by_name(vms: &BTreeMap<String, String>) -> String {
     }
 }
 
+/// A value that must not be torn apart at the end of a line.
+fn whole<T: ToString>(value: T) -> String {
+    value.to_string().replace(' ', NO_BREAK)
+}
+
+/// Stands for a space until a line is finished.
+const NO_BREAK: &str = "\u{a0}";
+
 /// Appends prose, broken at spaces so that no line passes [`WIDTH_MAX`]; lines after the first are
 /// indented by as much.
 fn paragraph(text: &mut String, indent: &str, prose: &str) {
     let mut line = indent.to_owned();
     let mut empty = true;
+    let start = text.len();
     for word in prose.split(' ') {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH_MAX {
             text.push_str(line.trim_end());
@@ -371,4 +375,6 @@ fn paragraph(text: &mut String, indent: &str, prose: &str) {
     }
     text.push_str(line.trim_end());
     text.push('\n');
+    let finished = text.split_off(start).replace(NO_BREAK, " ");
+    text.push_str(&finished);
 }

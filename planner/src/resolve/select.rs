@@ -139,15 +139,22 @@ fn select<'a>(
         }
     };
     let folder = pattern(selector.folder.as_ref(), ".folder", true);
+    // `erp/**` means the folder and all below it.
+    let whole = selector
+        .folder
+        .as_deref()
+        .and_then(|text| text.strip_suffix("/**"));
+    let whole = pattern(whole.map(str::to_owned).as_ref(), ".folder", true);
     let name = pattern(selector.r#match.as_ref(), ".match", false);
     if !readable {
         return Vec::new();
     }
     let holds = |vm: &Vm| {
-        let in_folder = |glob: &GlobMatcher| {
+        let in_folder = |inside: &GlobMatcher| {
+            let itself = |folder: &str| whole.as_ref().is_some_and(|glob| glob.is_match(folder));
             vm.folder
                 .as_ref()
-                .is_some_and(|folder| glob.is_match(folder))
+                .is_some_and(|folder| inside.is_match(folder) || itself(folder))
         };
         folder.as_ref().is_none_or(in_folder)
             && name

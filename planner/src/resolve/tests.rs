@@ -102,6 +102,13 @@ workloads:
     let plan = folder.resolved();
     assert_eq!(plan.exclusions.len(), 1);
     assert_eq!(plan.exclusions[0].reason, ExclusionReason::Template);
+    let below = Fixture::new(
+        "workloads:\n- name: all\n  select: [ { source: dc1, folder: \"erp/**\" }, { source: dc1, folder: \"erp/db/**\" } ]",
+    );
+    assert_eq!(
+        keys(&below),
+        ["dc1/42-app1", "dc1/42-app2", "dc1/42-db1", "dc1/42-db2"]
+    );
     let asked = Fixture::new(
         r#"
 workloads:
