@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use executor::{Cluster, Ended, Lease, Scope, Until, drive, put};
-use executor_machine::{At, MachineState, RunView};
+use executor_machine::{At, Hold, MachineState, RunView};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use schemas::approval::WaveApproval;
@@ -85,6 +85,14 @@ async fn check(
     waves: &[Loaded<MigrationWave>],
 ) -> Result<(), Failure> {
     cluster.check().await.map_err(target::failed)?;
+    let machines: BTreeSet<Namespace> = waves
+        .iter()
+        .flat_map(|wave| wave.value.spec.imports.iter().map(|import| import.namespace.clone()))
+        .collect();
+    let mut namespaces = machines.clone();
+    namespaces.insert(plan.namespace());
+    cluster.check_namespaces(&namespaces).await.map_err(target::failed)?;
+    cluster.check_rights(&plan.namespace(), &machines).await.map_err(target::failed)?;
     let uid = cluster.uid().await.map_err(target::failed)?;
     let other = waves.iter().find(|wave| {
         wave.value.spec.target.cluster_uid.as_ref().is_some_and(|expected| *expected != uid)
@@ -94,14 +102,6 @@ async fn check(
         return Err(Failure::refused(ApplyError::OtherCluster { path, url: cluster.url().into() })
             .hint("look at the kubeconfig's context, or pull the target's inventory and plan again"));
     }
-    let machines: BTreeSet<Namespace> = waves
-        .iter()
-        .flat_map(|wave| wave.value.spec.imports.iter().map(|import| import.namespace.clone()))
-        .collect();
-    let mut namespaces = machines.clone();
-    namespaces.insert(plan.namespace());
-    cluster.check_namespaces(&namespaces).await.map_err(target::failed)?;
-    cluster.check_rights(&plan.namespace(), &machines).await.map_err(target::failed)?;
     let secrets: BTreeSet<At> = waves
         .iter()
         .flat_map(|wave| wave.value.spec.sources.iter().filter_map(|s| s.credentials.clone()))
@@ -283,7 +283,11 @@ fn finished(view: &RunView, output: &Output) -> Outcome {
         };
         output.say(&format!("  {:<24} {why}", machine.name.as_str()));
     }
-    for hold in &view.holds {
+    let unfinished = |hold: &&Hold| {
+        let mut machines = view.machines.iter();
+        machines.any(|m| m.wave == hold.wave && m.state != MachineState::Done)
+    };
+    for hold in view.holds.iter().filter(unfinished) {
         output.say(&format!("  wave {}: {}", hold.wave, hold_text(hold)));
     }
     let begun = view.machines.iter().any(|machine| machine.attempt.is_some());

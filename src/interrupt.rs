@@ -20,13 +20,20 @@ pub fn watch() -> watch::Receiver<bool> {
 }
 
 async fn next() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+    // Where a handler is not to be had, the signal keeps its own effect: it ends the process.
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     };
     tokio::select! {
-        _ = terminate.recv() => {}
-        // Where there is no handler to be had, the signal's own effect is left.
-        Err(_) = tokio::signal::ctrl_c() => std::future::pending().await,
-        else => {}
+        _ = terminate => {}
+        () = interrupt => {}
     }
 }

@@ -31,8 +31,11 @@ pub fn log(global: &Global) {
         (_, true) => Level::DEBUG,
         _ => Level::WARN,
     };
+    // The client reports every failed request on its own; we say it once, with what it was for.
+    let client = if global.verbose { "debug" } else { "off" };
+    let filter = EnvFilter::new(format!("{level},kube_client={client},kube_runtime={client}"));
     tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
 }

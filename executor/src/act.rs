@@ -90,8 +90,14 @@ impl Hands {
                 if self.is_mistaken(at, status, seen).await? {
                     return Ok(Outcome::LookAgain);
                 }
-                let api = self.api::<MachineMigration>(at);
-                put_status(&api, Kind::Record, at, Some(resource_version), status).await
+                let Some(record) = seen.records.get(at) else {
+                    return Ok(Outcome::LookAgain);
+                };
+                let mut object = MachineMigration::new(at.name.as_str(), record.spec.clone());
+                object.metadata.resource_version = Some(resource_version.clone());
+                object.status = Some(status.clone());
+                let answer = replace_status(&self.api(at), &object).await;
+                done("update the status of", Kind::Record, at, answer)
             }
             Action::NudgeImage { at, ready } => self.nudge(at, *ready).await,
             Action::DeleteImport {
@@ -108,12 +114,12 @@ impl Hands {
 
     /// Writes a wave's status.
     pub(crate) async fn wave_status(&self, at: &At, status: &WaveStatus) -> Result<Outcome, Error> {
-        put_status(&self.api::<MigrationWave>(at), Kind::Wave, at, None, status).await
+        put_status(&self.api::<MigrationWave>(at), Kind::Wave, at, status).await
     }
 
     /// Writes a plan's status.
     pub(crate) async fn plan_status(&self, at: &At, status: &PlanStatus) -> Result<Outcome, Error> {
-        put_status(&self.api::<MigrationPlan>(at), Kind::Plan, at, None, status).await
+        put_status(&self.api::<MigrationPlan>(at), Kind::Plan, at, status).await
     }
 
     async fn create_source(&self, at: &At, spec: &SourceSpec) -> Result<Outcome, Error> {
@@ -303,11 +309,7 @@ async fn create<K>(api: &Api<K>, kind: Kind, at: &At, object: K) -> Result<Outco
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..Default::default()
-    };
-    match api.create(&params, &object).await {
+    match api.create(&post_params(), &object).await {
         // Of a create, "not found" means the namespace: looking again would not mend it.
         Err(error @ kube::Error::Api(_)) if is(&error, Status::is_not_found) => {
             Err(Error::of("create", what::<K>(at), error))
@@ -316,23 +318,30 @@ where
     }
 }
 
-/// Replaces a status: server-side apply removes what we wrote before and leave out now.
+/// Writes the whole status of a record over the one that was seen. Not by server-side apply, which
+/// would keep what others wrote into it: the ledger says what its last writer says, or a machine
+/// that compares would write for ever.
+pub(crate) async fn replace_status(
+    api: &Api<MachineMigration>,
+    record: &MachineMigration,
+) -> kube::Result<MachineMigration> {
+    api.replace_status(&record.name_any(), &post_params(), record)
+        .await
+}
+
+/// Applies a status.
 async fn put_status<K>(
     api: &Api<K>,
     kind: Kind,
     at: &At,
-    resource_version: Option<&String>,
     status: &(impl Serialize + Debug + Sync),
 ) -> Result<Outcome, Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let mut metadata = json!({ "name": at.name, "namespace": at.namespace });
-    if let Some(version) = resource_version {
-        metadata["resourceVersion"] = json!(version);
-    }
     let patch = json!({
-        "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata,
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+        "metadata": { "name": at.name, "namespace": at.namespace },
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -340,6 +349,13 @@ where
         .patch_status(at.name.as_str(), &params, &Patch::Apply(&patch))
         .await;
     done("patch the status of", kind, at, answer)
+}
+
+fn post_params() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    }
 }
 
 fn done<K>(

@@ -277,7 +277,7 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str) 
 const RIGHTS_OF_PLAN: &[Right] = &[
     right("create", "windrow.dev", "machinemigrations"),
     right("patch", "windrow.dev", "machinemigrations"),
-    right("patch", "windrow.dev", "machinemigrations/status"),
+    right("update", "windrow.dev", "machinemigrations/status"),
     right("patch", "windrow.dev", "migrationplans"),
     right("patch", "windrow.dev", "migrationwaves"),
     right("list", "windrow.dev", "migrationwaves"),

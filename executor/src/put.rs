@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::act::replace_status;
 use crate::cluster::{Cluster, kind_of};
 use crate::error::Error;
 use crate::parts::{STOP_MODE_KEY, STOP_NAME};
@@ -106,7 +107,7 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
     let api: Api<MachineMigration> = namespaced(cluster, record);
     let what = || format!("MachineMigration `{record}`");
     let found = api.get_opt(record.name.as_str()).await;
-    let Some(object) = found.map_err(|error| Error::of("get", what(), error))? else {
+    let Some(mut object) = found.map_err(|error| Error::of("get", what(), error))? else {
         return Ok(Retry::NoRecord);
     };
     let stage = object
@@ -125,17 +126,13 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
     if let Some(uid) = uid {
         delete_import(cluster, &import, uid).await?;
     }
-    let patch = json!({
-        "metadata": { "resourceVersion": object.resource_version() },
-        "status": { "stage": Stage::Withdrawn, "message": "another attempt was asked for" },
-    });
-    let params = PatchParams {
-        field_manager: Some(CLI_MANAGER.into()),
-        ..Default::default()
-    };
-    api.patch_status(record.name.as_str(), &params, &Patch::Merge(&patch))
-        .await
-        .map_err(|error| Error::of("patch the status of", what(), error))?;
+    if let Some(status) = &mut object.status {
+        status.stage = Stage::Withdrawn;
+        status.message = Some("another attempt was asked for".to_owned());
+    }
+    object.metadata.managed_fields = None;
+    let written = replace_status(&api, &object).await;
+    written.map_err(|error| Error::of("update the status of", what(), error))?;
     Ok(Retry::Ready)
 }
 

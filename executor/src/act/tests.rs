@@ -275,7 +275,7 @@ async fn record_conflict() {
             ..MachineStatus::default()
         },
     };
-    let turns = vec![turn(Method::PATCH, STATUS, 409, status(409, "Conflict"))];
+    let turns = vec![turn(Method::PUT, STATUS, 409, status(409, "Conflict"))];
     let (outcome, bodies) = act(action, seen(None), turns).await;
     assert_eq!(outcome.expect("no error"), Outcome::LookAgain);
     assert_eq!(bodies[0]["metadata"]["resourceVersion"], "7");
