@@ -83,6 +83,18 @@ impl Write {
         self.is_ours() && !spared.contains(&self.resource.as_str())
     }
 
+    /// Whether it is for one machine, not for the run as a whole.
+    pub fn is_for_machine(&self) -> bool {
+        let kinds = [
+            "machinemigrations",
+            "virtualmachineimports",
+            "virtualmachineimages",
+            "virtualmachines",
+        ];
+        kinds.contains(&self.resource.split('/').next().unwrap_or_default())
+            || self.resource == "ovasources"
+    }
+
     /// Whether it was carried out.
     pub fn done(&self) -> bool {
         (200..300).contains(&self.code)

@@ -186,6 +186,8 @@ impl Ova {
 pub struct Vm {
     /// Its managed object's id.
     pub id: String,
+    /// Its instance UUID: what Windrow knows it by.
+    pub uuid: String,
     /// Its datacenter.
     pub datacenter: String,
     /// Path for `govc`.
@@ -216,6 +218,7 @@ impl Vcenter {
             .with_context(|| format!("the ground truth has no case `{case}`"))?;
         Ok(Vm {
             id: text(vm, "/moid").to_owned(),
+            uuid: text(vm, "/instanceUuid").to_owned(),
             datacenter: text(vm, "/datacenter").to_owned(),
             path: text(vm, "/inventoryPath").to_owned(),
             network: text(vm, "/nics/0/network").to_owned(),

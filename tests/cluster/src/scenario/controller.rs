@@ -133,10 +133,12 @@ fn start_controller(case: &Case<'_>) -> Result<Background> {
         .context("read the objects of `deploy/`")?;
     let objects: Vec<Value> = objects
         .into_iter()
-        .flat_map(|mut object| match object["items"].take() {
-            Value::Array(items) => items,
-            _ => vec![object],
-        })
+        .flat_map(
+            |mut object| match object.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items,
+                _ => vec![object],
+            },
+        )
         .collect();
     let account = objects
         .iter()

@@ -60,6 +60,13 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
 
     case.write("plan.yaml", &plan("opening"))?;
     case.windrow_expect(&["plan", "plan.yaml"], 0)?;
+    // An approved wave is never removed by `plan`: whoever renames it does that, as `git mv` would.
+    let kept = case.waves()?.iter().any(|path| path.ends_with(&pilot));
+    case.expect("`plan` keeps the old wave, which is approved", kept, "");
+    for folder in ["waves", "approvals"] {
+        std::fs::remove_file(case.folder.join(folder).join(&pilot))
+            .with_context(|| format!("remove the old file in `{folder}`"))?;
+    }
     let opening = wave_of(case)?;
     case.expect(
         "the wave's file has its new name",

@@ -37,7 +37,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
         "plan.yaml",
         &format!(
             "{head}  workloads:\n    - name: app\n      select: [ {{ source: dc1, ids: [{}] }} ]\n",
-            vm.id
+            vm.uuid
         ),
     )?;
     case.pull_and_plan("plan.yaml")?;
