@@ -3,7 +3,7 @@
 //! A diagnostic is about what people wrote; a finding ([`schemas::finding`]) is about what they
 //! want to move. The command line turns the path into file, line and column.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use schemas::ids::{SourceName, VmId, VmKey};
 use serde::Serialize;
@@ -336,8 +336,7 @@ impl Problem {
             Self::ClaimedTwice { .. } => "claimed-twice",
             Self::EmptyWorkload { .. } => "empty-workload",
             Self::Cycle { .. } => "cycle",
-            Self::Ambiguous { .. } => "ambiguous",
-            Self::AmbiguousVm { .. } => "ambiguous",
+            Self::Ambiguous { .. } | Self::AmbiguousVm { .. } => "ambiguous",
             Self::NotSelected(_) => "not-selected",
             Self::MachineTwice(_) => "machine-twice",
             Self::NotWaivable { .. } => "not-waivable",
@@ -471,7 +470,8 @@ pub fn list<T: fmt::Display>(items: &[T]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if items.len() > LISTED_MAX {
-        text.push_str(&format!(", and {} more", items.len() - LISTED_MAX));
+        let more = items.len() - LISTED_MAX;
+        write!(text, ", and {more} more").expect("a String takes everything");
     }
     text
 }

@@ -46,7 +46,7 @@ spec:
 impl Fixture {
     /// The estate, with a plan of these lines below `spec`.
     pub fn new(plan: &str) -> Self {
-        let indented: String = plan.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = indented(plan);
         let text = format!(
             "apiVersion: windrow.dev/v1alpha1\nkind: MigrationPlan\nmetadata: {{ name: erp, namespace: migrations }}\nspec:\n  site: exit\n  target: {{ name: hv1, namespace: erp }}\n{indented}"
         );
@@ -62,7 +62,7 @@ impl Fixture {
 
     /// The same, with windows in the site.
     pub fn windows(mut self, windows: &str) -> Self {
-        let indented: String = windows.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = indented(windows);
         let text = format!("{SITE}  windows:\n{indented}");
         self.site = schemas::yaml::read::<MigrationSite>(&text)
             .expect("a site")
@@ -146,6 +146,11 @@ impl Fixture {
             Err(diagnostics) => told(&diagnostics),
         }
     }
+}
+
+fn indented(lines: &str) -> String {
+    let lines: Vec<String> = lines.lines().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
 }
 
 fn told(diagnostics: &[Diagnostic]) -> String {

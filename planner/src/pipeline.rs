@@ -126,7 +126,7 @@ fn place(checked: &mut Checked) -> Result<(Problem, Schedule), Refusal> {
         );
         let reason = window.map_or(
             ExclusionReason::Blocked(vec!["WR004".to_owned()]),
-            |window| ExclusionReason::NoWindow(window),
+            ExclusionReason::NoWindow,
         );
         reasons.insert(unplaced.vm.clone(), reason);
     }

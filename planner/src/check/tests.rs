@@ -10,14 +10,14 @@ use crate::fixture::{Fixture, disk, machine, nic, server, vsphere_vm};
 use crate::resolve::ExclusionReason;
 
 /// One server, one VM of the vCenter, the OVA.
-const THREE: &str = r#"
+const THREE: &str = r"
 workloads:
 - name: all
   select:
   - { source: cloud1, names: [db] }
   - { source: dc1, names: [erp-app-01] }
   - { source: shelf, ids: [legacy] }
-"#;
+";
 
 fn checked(fixture: &Fixture) -> Checked {
     check(fixture.resolved(), &fixture.inventory)
@@ -107,12 +107,12 @@ fn n02() {
 // N03: equal names from OpenStack in two namespaces exclude each other; VMware's do not.
 #[test]
 fn n03() {
-    let spread = r#"
+    let spread = r"
 workloads:
 - { name: web, select: [ { source: cloud1, ids: [c-web1, c-web2] } ] }
 - { name: app, select: [ { source: dc1, names: [web] } ], target: { namespace: three } }
 machines: [ { vm: { source: cloud1, id: c-web2 }, target: { namespace: two } } ]
-"#;
+";
     let fixture = Fixture::new(spread).add("dc1", vsphere_vm("42-web", "", "web"));
     has(
         &fixture,
@@ -241,7 +241,7 @@ fn w02() {
 fn w06() {
     let class = |class: &str| {
         Fixture::new(THREE).vm("dc1", "erp-app-01", |vm| {
-            vm.nics[0].model = Some(class.to_owned())
+            vm.nics[0].model = Some(class.to_owned());
         })
     };
     has(
@@ -347,7 +347,7 @@ fn o03() {
             vm.flavor = Some(Flavor {
                 ephemeral_gib: Some(20),
                 ..Flavor::default()
-            })
+            });
         }),
         "O03",
         "Blocker cloud1/c-db: its flavor adds an ephemeral disk of 20 GiB",
@@ -357,7 +357,7 @@ fn o03() {
             vm.flavor = Some(Flavor {
                 swap_mib: Some(512),
                 ..Flavor::default()
-            })
+            });
         }),
         "O03",
         "Warning cloud1/c-db: its flavor adds a swap disk of 512 MiB",
@@ -426,11 +426,11 @@ fn s06() {
 #[test]
 fn wr001() {
     let mut fixture = Fixture::new(
-        r#"
+        r"
 workloads:
 - { name: db, select: [ { source: cloud1, names: [db] } ], target: { name: hv2 } }
 - { name: app, select: [ { source: dc1, names: [erp-app-01] } ], dependsOn: [db] }
-"#,
+",
     );
     let mut other = fixture.site.targets[0].clone();
     other.name = "hv2".into();
@@ -466,13 +466,13 @@ fn wr005() {
 }
 
 /// `db` is blocked; `app` waits for it, `web` for `app`, `other` for nobody.
-const CHAIN: &str = r#"
+const CHAIN: &str = r"
 workloads:
 - { name: web, select: [ { source: cloud1, ids: [c-web1] } ], dependsOn: [app] }
 - { name: app, select: [ { source: dc1, names: [erp-app-01] } ], dependsOn: [db] }
 - { name: db, select: [ { source: dc1, names: [ERP-DB-01, ERP-DB-02] } ] }
 - { name: other, select: [ { source: shelf, ids: [legacy] } ] }
-"#;
+";
 
 fn blocked_chain(plan: &str) -> Fixture {
     Fixture::new(plan).vm("dc1", "ERP-DB-02", |vm| vm.nics.push(nic("4001", "dmz")))
@@ -566,7 +566,7 @@ fn order() {
         let mut fixture = blocked_chain(CHAIN)
             .add("cloud1", server("c-zzz", "zzz"))
             .vm("dc1", "erp-app-01", |vm| {
-                vm.nics[0].network_name = Some("backup".to_owned())
+                vm.nics[0].network_name = Some("backup".to_owned());
             });
         if turned {
             fixture

@@ -271,8 +271,8 @@ impl LeftOut {
     fn new(exclusion: &Exclusion, names: &BTreeMap<&VmKey, &VmName>) -> Self {
         let (kind, reason) = match &exclusion.reason {
             ExclusionReason::Template => ("template", "a template".to_owned()),
-            ExclusionReason::Moved { moved, .. } => {
-                let wave = moved
+            ExclusionReason::Moved { moved: there, .. } => {
+                let wave = there
                     .wave
                     .as_ref()
                     .map(|wave| format!(", moved by `{wave}`"));
@@ -280,7 +280,7 @@ impl LeftOut {
                     "moved",
                     format!(
                         "runs on {} already{}",
-                        moved.target,
+                        there.target,
                         wave.unwrap_or_default()
                     ),
                 )
@@ -289,15 +289,15 @@ impl LeftOut {
                 ("blocked", format!("blocked by {}", codes.join(", ")))
             }
             ExclusionReason::Behind(vms) => {
-                let named: Vec<String> = vms
+                let before: Vec<String> = vms
                     .iter()
                     .map(|key| {
                         names
                             .get(key)
-                            .map_or_else(|| key.to_string(), |n| n.to_string())
+                            .map_or_else(|| key.to_string(), ToString::to_string)
                     })
                     .collect();
-                ("behind", format!("depending on {}", list(&named)))
+                ("behind", format!("depending on {}", list(&before)))
             }
             ExclusionReason::NoWindow(window) => (
                 "noWindow",

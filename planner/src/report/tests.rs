@@ -41,7 +41,7 @@ fn findings() {
     let fixture = Fixture::new(&waived)
         .vm("dc1", "ERP-DB-02", |vm| vm.nics.push(nic("4001", "dmz")))
         .vm("dc1", "erp-app-01", |vm| {
-            vm.nics[0].model = Some("VirtualVmxnet3Vrdma".to_owned())
+            vm.nics[0].model = Some("VirtualVmxnet3Vrdma".to_owned());
         });
     insta::assert_snapshot!(text(&fixture));
 }

@@ -1,7 +1,7 @@
 //! The report in words, at most 100 columns wide and readable without colour.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use schemas::finding::{Finding, Severity, Subject};
 use schemas::units::Bytes;
@@ -347,7 +347,7 @@ fn vms_by_name(vms: &BTreeMap<String, String>) -> String {
 }
 
 /// A value that must not be torn apart at the end of a line.
-fn whole<T: ToString>(value: T) -> String {
+fn whole(value: impl Display) -> String {
     value.to_string().replace(' ', NO_BREAK)
 }
 

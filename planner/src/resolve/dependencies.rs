@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::ids::WorkloadName;
 use schemas::plan::{PinnedWave, PlanSpec};
 
-use super::site::Site;
+use super::site::{Site, unknown};
 use super::{ResolvedWave, ResolvedWindow, ResolvedWorkload};
 use crate::diagnostic::{Diagnostics, File, Kind, Place, Problem, nearest};
 use crate::graph::{Cycle, Dag};
@@ -192,7 +192,7 @@ fn check_window(
     if let Some(name) = &wave.window
         && !site.spec.windows.iter().any(|window| window.name == *name)
     {
-        let problem = site.unknown(Kind::Window, name.as_str(), known);
+        let problem = unknown(Kind::Window, name.as_str(), known);
         out.error(plan(&format!("waves[{w}].window")), problem);
         return;
     }

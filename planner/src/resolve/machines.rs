@@ -275,10 +275,8 @@ fn own_entries(
         };
         if !claims.by_vm.contains_key(&key) {
             out.error(plan(&format!("{path}.vm")), Problem::NotSelected(key));
-        } else if own.contains_key(&key) {
+        } else if own.insert(key.clone(), i).is_some() {
             out.error(plan(&format!("{path}.vm")), Problem::MachineTwice(key));
-        } else {
-            own.insert(key, i);
         }
     }
     own

@@ -68,7 +68,7 @@ pub(super) fn claim(
                 item: i,
                 by_id: selector.ids.is_some(),
             };
-            claims.add(spec, selector, &met, &claim, place(""), out);
+            claims.add(spec, selector, &met, &claim, &place(""), out);
         }
     }
     claims
@@ -81,7 +81,7 @@ impl Claims {
         selector: &Selector,
         met: &[&Vm],
         claim: &Claim,
-        place: Place,
+        place: &Place,
         out: &mut Diagnostics,
     ) {
         let mut taken: BTreeMap<usize, Vec<String>> = BTreeMap::new();

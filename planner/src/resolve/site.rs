@@ -102,7 +102,7 @@ impl<'a> Site<'a> {
         let source = self.source(name);
         if source.is_none() {
             let known = self.sources.keys().map(|name| name.as_str());
-            out.error(place, self.unknown(Kind::Source, name.as_str(), known));
+            out.error(place, unknown(Kind::Source, name.as_str(), known));
         }
         source
     }
@@ -122,7 +122,7 @@ impl<'a> Site<'a> {
         let target = self.target(name);
         if target.is_none() {
             let known = self.targets.keys().map(|name| name.as_str());
-            out.error(place, self.unknown(Kind::Target, name.as_str(), known));
+            out.error(place, unknown(Kind::Target, name.as_str(), known));
         }
         target
     }
@@ -141,21 +141,6 @@ impl<'a> Site<'a> {
             &target.networks[n],
             format!("{prefix}targets[{i}].networks[{n}]"),
         ))
-    }
-
-    /// An unknown name, looked for in this site.
-    pub fn unknown<'n>(
-        &self,
-        kind: Kind,
-        name: &str,
-        known: impl IntoIterator<Item = &'n str>,
-    ) -> Problem {
-        Problem::Unknown {
-            kind,
-            name: name.to_owned(),
-            within: Some("the site".to_owned()),
-            nearest: nearest(name, known),
-        }
     }
 
     fn duplicate(&self, kind: Kind, name: &str, path: &str, out: &mut Diagnostics) {
@@ -202,14 +187,14 @@ impl<'a> Site<'a> {
         about: &SourceAbout,
         out: &mut Diagnostics,
     ) {
-        let (site, snapshot) = (kind_of(source), about.kind);
-        if site.is_some_and(|site| site != snapshot) {
+        let (expected, found) = (kind_of(source), about.kind);
+        if expected.is_some_and(|kind| kind != found) {
             out.error(
                 self.place(&format!("sources[{i}]")),
                 Problem::OtherSnapshot {
                     source_name: source.name.clone(),
-                    snapshot: word(Some(snapshot)).to_owned(),
-                    site: word(site).to_owned(),
+                    snapshot: word(Some(found)).to_owned(),
+                    site: word(expected).to_owned(),
                 },
             );
         }
@@ -219,8 +204,8 @@ impl<'a> Site<'a> {
     fn check_shelves(&self, out: &mut Diagnostics) {
         let mut objects = BTreeSet::new();
         for (i, source) in self.spec.sources.iter().enumerate() {
-            let Some(shelf) = &source.ova else { continue };
-            for (n, item) in shelf.items.iter().enumerate() {
+            let Some(files) = &source.ova else { continue };
+            for (n, item) in files.items.iter().enumerate() {
                 let place = self.place(&format!("sources[{i}].ova.items[{n}].name"));
                 let name = ova_object_name(&source.name, item);
                 if name.as_str().len() > SOURCE_OBJECT_NAME_CHARACTERS_MAX {
@@ -237,6 +222,20 @@ impl<'a> Site<'a> {
                 }
             }
         }
+    }
+}
+
+/// An unknown name, looked for in a site.
+pub(super) fn unknown<'n>(
+    kind: Kind,
+    name: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Problem {
+    Problem::Unknown {
+        kind,
+        name: name.to_owned(),
+        within: Some("the site".to_owned()),
+        nearest: nearest(name, known),
     }
 }
 

@@ -5,11 +5,11 @@ use schemas::machine::Stage;
 use super::ExclusionReason;
 use crate::fixture::{Fixture, server, vsphere_vm};
 
-const WEB: &str = r#"
+const WEB: &str = r"
 workloads:
 - name: web
   select: [ { source: cloud1, names: [web] } ]
-"#;
+";
 
 fn keys(fixture: &Fixture) -> Vec<String> {
     fixture
@@ -48,11 +48,11 @@ fn openstack_is_found_by_id() {
 #[test]
 fn names_by_kind() {
     let plan = Fixture::new(
-        r#"
+        r"
 workloads:
 - name: db
   select: [ { source: dc1, names: [ERP-DB-01] }, { source: shelf, ids: [legacy] } ]
-"#,
+",
     )
     .resolved();
     let [db, legacy] = plan.vms.as_slice() else {
@@ -110,11 +110,11 @@ workloads:
         ["dc1/42-app1", "dc1/42-app2", "dc1/42-db1", "dc1/42-db2"]
     );
     let asked = Fixture::new(
-        r#"
+        r"
 workloads:
 - name: app
   select: [ { source: dc1, ids: [42-tpl] } ]
-"#,
+",
     );
     assert_eq!(keys(&asked), ["dc1/42-tpl"]);
 }
@@ -161,12 +161,12 @@ waivers:
 #[test]
 fn cycle() {
     let fixture = Fixture::new(
-        r#"
+        r"
 workloads:
 - { name: a, select: [ { source: cloud1, ids: [c-web1] } ], dependsOn: [b] }
 - { name: b, select: [ { source: cloud1, ids: [c-web2] } ], dependsOn: [c] }
 - { name: c, select: [ { source: cloud1, ids: [c-web3] } ], dependsOn: [b] }
-"#,
+",
     );
     insta::assert_snapshot!(
         fixture.told(),
@@ -234,7 +234,7 @@ fn ledger() {
 #[test]
 fn targets() {
     let mut fixture = Fixture::new(
-        r#"
+        r"
 workloads:
 - name: web
   select: [ { source: cloud1, names: [web] } ]
@@ -244,7 +244,7 @@ workloads:
 machines:
 - { vm: { source: cloud1, id: c-web2 }, target: { namespace: web-2 } }
 - { vm: { source: cloud1, id: c-web3 }, target: { name: hv2 } }
-"#,
+",
     );
     let mut other = fixture.site.targets[0].clone();
     other.name = "hv2".into();
@@ -324,13 +324,13 @@ fn window_mistakes() {
     let no_start = Fixture::new(WEB).windows(WINDOW);
     insta::assert_snapshot!(no_start.told());
     let mut fixture = Fixture::new(
-        r#"
+        r"
 workloads:
 - name: web
   select: [ { source: cloud1, names: [web] } ]
 waves:
 - { name: pilot, workloads: [web], window: quarter, occurrence: W07 }
-"#,
+",
     )
     .windows(
         r#"

@@ -19,6 +19,9 @@ type Slots<'a> = BTreeMap<&'a VmKey, &'a Slot>;
 /// Longest `metadata.name` of a wave ([`schemas::ids::WaveName`]).
 const WAVE_NAME_CHARACTERS_MAX: usize = 63;
 
+/// A window's name and the one occurrence of it that a wave keeps.
+pub type Kept = (WindowName, ResolvedOccurrence);
+
 /// The VMs of one wave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wave {
@@ -27,7 +30,7 @@ pub struct Wave {
     /// The target it is for.
     pub target: TargetName,
     /// Its window and the occurrence; absent where there are no windows.
-    pub window: Option<(WindowName, ResolvedOccurrence)>,
+    pub window: Option<Kept>,
     /// Its VMs, sorted by key.
     pub vms: Vec<VmKey>,
 }
@@ -148,9 +151,8 @@ fn by_occurrence(
     plan: &ResolvedPlan,
     slots: &Slots<'_>,
     members: Vec<&VmKey>,
-) -> Vec<(Option<(WindowName, ResolvedOccurrence)>, Vec<VmKey>)> {
-    let mut runs: BTreeMap<_, (Option<(WindowName, ResolvedOccurrence)>, Vec<VmKey>)> =
-        BTreeMap::new();
+) -> Vec<(Option<Kept>, Vec<VmKey>)> {
+    let mut runs: BTreeMap<_, (Option<Kept>, Vec<VmKey>)> = BTreeMap::new();
     for key in members {
         let window = slots
             .get(key)
@@ -214,16 +216,13 @@ fn split(wave: &Wave, weigh: &impl Fn(&Wave) -> Weight) -> Vec<Vec<VmKey>> {
             sources[from]
         };
         let grown = bytes.saturating_add(import + source);
-        match parts.last_mut().filter(|part| fits(grown, part.len())) {
-            Some(part) => {
-                part.push(key.clone());
-                bytes = grown;
-            }
-            None => {
-                named.clear();
-                parts.push(vec![key.clone()]);
-                bytes = frame + import + sources[from];
-            }
+        if let Some(part) = parts.last_mut().filter(|part| fits(grown, part.len())) {
+            part.push(key.clone());
+            bytes = grown;
+        } else {
+            named.clear();
+            parts.push(vec![key.clone()]);
+            bytes = frame + import + sources[from];
         }
         if !named.contains(&from) {
             named.push(from);

@@ -131,6 +131,35 @@ fn same_bytes() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(32))]
+
+    // Whatever the order in which the inventory lists its VMs: the same bytes.
+    #[test]
+    fn any_order(keys in proptest::collection::vec(0_u32.., 24)) {
+        let estate = || (0..20).fold(Fixture::new(SHUFFLED), |fixture, n| {
+            fixture.add("cloud1", server(&format!("m-{n}"), &format!("m-{}", n / 2)))
+        });
+        let mut shuffled = estate();
+        for source in shuffled.inventory.sources.values_mut() {
+            let mut vms: Vec<_> = keys.iter().cycle().zip(source.vms.drain(..)).collect();
+            vms.sort_by_key(|(key, _)| **key);
+            source.vms = vms.into_iter().map(|(_, vm)| vm).collect();
+        }
+        proptest::prop_assert_eq!(rendered(&estate()), rendered(&shuffled));
+    }
+}
+
+/// Twins (which N01 blocks), twins apart, and a chain.
+const SHUFFLED: &str = r#"
+start: "2026-11-23T00:00:00+01:00"
+workloads:
+- { name: twins, select: [ { source: cloud1, match: "m-*" } ] }
+- { name: db, select: [ { source: dc1, folder: "erp/db/**" } ] }
+- { name: app, select: [ { source: dc1, folder: erp/app } ], dependsOn: [db] }
+machines: [ { vm: { source: cloud1, id: m-0 }, target: { namespace: apart } } ]
+"#;
+
 // A change to one workload leaves the digests of waves without it as they are.
 #[test]
 fn digests_are_of_a_slice() {
@@ -145,7 +174,7 @@ fn digests_are_of_a_slice() {
     assert_ne!(before[2], after[2]);
     let mut rate = Fixture::new(TIERS);
     rate = rate.observed("dc1", "42-db1", |seen| {
-        seen.status = Some("poweredOn".to_owned())
+        seen.status = Some("poweredOn".to_owned());
     });
     assert_eq!(
         digests(&rendered(&rate)),
