@@ -86,6 +86,7 @@ pub(crate) fn import(object: VirtualMachineImport) -> Import {
             .iter()
             .any(|finalizer| finalizer == ENGINE_FINALIZER),
         deleting: object.meta().deletion_timestamp.is_some(),
+        changed: others_last_write(object.managed_fields()),
         spec: object.spec,
         status: object.status.unwrap_or_default(),
     }

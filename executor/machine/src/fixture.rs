@@ -233,6 +233,7 @@ pub(crate) fn put_import(
         attempt: Some(1),
         touched: true,
         deleting: false,
+        changed: None,
         spec: spec::import_spec(&wave_at(n), wave, import).unwrap(),
         ..Import::default()
     };

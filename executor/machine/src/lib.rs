@@ -12,6 +12,11 @@
 //! - [`create`]: the import of an open attempt; [`spec`]: what it asks for;
 //! - [`view`] and [`status`]: what is said of it all; [`Step`]: the answer.
 
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")
+)]
+
 mod action;
 mod admission;
 mod clock;

@@ -103,6 +103,8 @@ pub struct Import {
     pub touched: bool,
     /// Its deletion is under way.
     pub deleting: bool,
+    /// When the engine last wrote to it: the latest `time` in `metadata.managedFields`.
+    pub changed: Option<jiff::Timestamp>,
     /// What it asks for.
     pub spec: VirtualMachineImportSpec,
     /// What the engine says.

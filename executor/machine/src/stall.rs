@@ -274,7 +274,9 @@ fn admitted(entry: &Entry<'_>, import: &Import, times: &Times) -> Option<Clock> 
              V10, P06): is the VM gone, renamed, locked?"
         ),
     };
-    Clock::new(times.created, ADMITTED, message)
+    // An engine that was down has only just begun.
+    let looked = import.changed.filter(|_| import.touched);
+    Clock::new(times.created.max(looked), ADMITTED, message)
 }
 
 fn imaging(entry: &Entry<'_>, import: &Import, times: &Times) -> Option<Clock> {

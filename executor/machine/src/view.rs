@@ -122,7 +122,9 @@ fn is_at_rest(
 
 /// Its import is there and will go away without anybody's help.
 fn ends_by_itself(entry: &Entry<'_>) -> bool {
-    entry.is_under_way() && !matches!(entry.stage(), Stage::Failed | Stage::Held)
+    let is_deleting = entry.import.is_some_and(|import| import.deleting);
+    let needs_a_person = matches!(entry.stage(), Stage::Failed | Stage::Held);
+    entry.is_under_way() && (is_deleting || !needs_a_person)
 }
 
 fn is_under_way(gate: &Gate<'_>, vm: &VmKey) -> bool {

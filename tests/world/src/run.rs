@@ -18,6 +18,10 @@ use crate::world::{Answer, World};
 const LENGTH_MAX: Millis = Millis::from_minutes(60 * 24 * 30);
 /// Nor one that takes so many turns.
 const TURNS_MAX: u32 = 200_000;
+/// How often a stormy run's executor dies right after an action: that is where it hurts.
+const KILLED_PERCENT: u64 = 4;
+/// How often its engine dies right after an import was created.
+const AMBUSHED_PERCENT: u64 = 6;
 /// Writes for a VM that nobody disturbs (the project's measure).
 const WRITES_MAX: u32 = 10;
 
@@ -76,7 +80,7 @@ pub fn run(seed: u64, mood: Mood) -> Report {
     world.source_delay = Millis::from_seconds(rng.within(0, 20));
     let mut run = Run {
         script: match mood {
-            Mood::Stormy => storm(&mut rng),
+            Mood::Stormy => storm(&mut rng, world.fleet.vms.len()),
             Mood::Calm | Mood::Faulty => VecDeque::new(),
         },
         mood,
@@ -203,9 +207,34 @@ impl Run {
                 self.executor.todo.clear();
             }
             self.executor.is_dirty = true;
+            if self.mood == Mood::Stormy {
+                self.ambush(&action);
+            }
         } else if self.executor.is_dirty {
             self.look();
         }
+    }
+
+    /// The worst moments: right after a deed, and with an import that the engine has not seen.
+    fn ambush(&mut self, after: &Action) {
+        let now = self.world.sim.now();
+        if matches!(after, Action::CreateImport { .. }) && self.rng.percent(AMBUSHED_PERCENT) {
+            self.happen(&Event::KillEngine);
+            if self.rng.percent(60) {
+                let stop = now + Millis(self.rng.within(0, 20_000));
+                let start = stop + Millis(self.rng.within(0, 300_000));
+                self.plan_event(stop, Event::Stop(HOME, StopMode::Withdraw));
+                self.plan_event(start, Event::Start(HOME));
+            }
+        }
+        if self.rng.percent(KILLED_PERCENT) {
+            self.happen(&Event::KillExecutor);
+        }
+    }
+
+    fn plan_event(&mut self, at: Millis, event: Event) {
+        let place = self.script.partition_point(|(other, _)| *other <= at);
+        self.script.insert(place, (at, event));
     }
 
     /// The executor looks, and is told what to do.
@@ -277,13 +306,16 @@ impl Run {
                     let arrives = now + Millis(self.rng.within(0, 3000));
                     self.executor.in_flight = Some((arrives, action));
                 }
-                self.executor.busy_until = now + Millis(self.rng.within(100, 120_000));
+                // A person is quick, a Lease is not.
+                let absent = *self.rng.pick(&[1000, 5000, 120_000]);
+                self.executor.busy_until = now + Millis(self.rng.within(100, absent));
                 self.executor.is_dirty = true;
                 self.executor.has_written = true;
             }
             Event::KillEngine => {
                 self.world.sim.kill();
-                let after = Millis::from_seconds(self.rng.within(5, 100));
+                let after = *self.rng.pick(&[20, 100, 400]);
+                let after = Millis::from_seconds(self.rng.within(5, after));
                 self.world.restart_engine_after(after);
             }
             Event::Stop(namespace, mode) => {
@@ -460,16 +492,18 @@ fn millis(origin: Timestamp, at: Timestamp) -> Millis {
 }
 
 /// What people and processes do in a stormy run: everything that stops it is undone after a while.
-fn storm(rng: &mut Rng) -> VecDeque<(Millis, Event)> {
+fn storm(rng: &mut Rng, vms: usize) -> VecDeque<(Millis, Event)> {
     let mut script = Vec::new();
-    for n in 0..rng.within(1, 14) {
-        let at = Millis::from_seconds(rng.within(0, 8 * 3600));
-        let later = at + Millis::from_seconds(rng.within(1, 2 * 3600));
+    // While it lasts: a VM takes some eight minutes.
+    let length = vms as u64 * 8 * 60;
+    for n in 0..rng.within(1, 20) {
+        let at = Millis::from_seconds(rng.within(0, length));
+        let later = at + Millis::from_seconds(rng.within(1, 30 * 60));
         let wave = usize::try_from(rng.within(0, 4)).unwrap_or(0);
         let place = *rng.pick(&[HOME, ENGINE_NAMESPACE]);
         match rng.within(0, 15) {
-            0..=4 => script.push((at, Event::KillExecutor)),
-            5 => script.push((at, Event::KillEngine)),
+            0..=3 => script.push((at, Event::KillExecutor)),
+            4 | 5 => script.push((at, Event::KillEngine)),
             6 => {
                 script.push((at, Event::Stop(place, StopMode::Admit)));
                 script.push((later, Event::Start(place)));
@@ -508,7 +542,7 @@ fn storm(rng: &mut Rng) -> VecDeque<(Millis, Event)> {
     }
     script.sort_by_key(|(at, _)| *at);
     // Whatever was stopped goes on in the end.
-    let end = Millis::from_minutes(60 * 11);
+    let end = Millis::from_seconds(length) + Millis::from_minutes(60);
     for event in [
         Event::Start(HOME),
         Event::Start(ENGINE_NAMESPACE),

@@ -25,6 +25,10 @@ pub fn instant(origin: Timestamp, millis: Millis) -> Timestamp {
     origin.checked_add(since).unwrap_or(Timestamp::MAX)
 }
 
+/// An engine that is away for longer than this may cost the VMs that it has in hand: the shortest
+/// of the machine's clocks is two minutes.
+const OUTAGE: Millis = Millis::from_seconds(100);
+
 /// What the API server says to an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -76,6 +80,8 @@ pub struct World {
     images: BTreeMap<(ImportId, usize), ImageNotes>,
     /// When the engine wrote each condition of an import.
     conditions: BTreeMap<(ImportId, &'static str), Millis>,
+    /// When it last wrote to each.
+    written: BTreeMap<ImportId, Millis>,
     version: u64,
     /// Writes by the executor, by record.
     pub writes: BTreeMap<At, u32>,
@@ -107,6 +113,7 @@ impl World {
             posted: BTreeMap::new(),
             images: BTreeMap::new(),
             conditions: BTreeMap::new(),
+            written: BTreeMap::new(),
             version: 0,
             writes: BTreeMap::new(),
             imported: BTreeMap::new(),
@@ -150,8 +157,13 @@ impl World {
         source || !changes.is_empty()
     }
 
-    /// Starts the engine again after so long.
+    /// Starts the engine again after so long. What it has in hand may well be given up meanwhile.
     pub fn restart_engine_after(&mut self, millis: Millis) {
+        if millis > OUTAGE {
+            let there = self.posted.values();
+            let there = there.filter(|posted| !self.sim.import(posted.id).is_gone());
+            self.meddled.extend(there.filter_map(|posted| posted.vm));
+        }
         self.restart_at = Some(self.sim.now() + millis);
     }
 
@@ -170,12 +182,12 @@ impl World {
             What::EngineDown { reason } if *reason != "killed" => {
                 self.restart_at = Some(at + Millis::from_seconds(10));
             }
-            What::Status {
-                condition: Some(condition),
-                ..
-            } => {
+            What::Status { condition, .. } => {
                 if let Some(id) = change.import {
-                    self.conditions.insert((id, condition.name()), at);
+                    self.written.insert(id, at);
+                    if let Some(condition) = condition {
+                        self.conditions.insert((id, condition.name()), at);
+                    }
                 }
             }
             What::ImageCreated { disk } => {
@@ -256,6 +268,10 @@ impl World {
                     attempt: posted.attempt,
                     touched: import.life() > Life::Untouched,
                     deleting: import.life() == Life::Deleting,
+                    changed: self
+                        .written
+                        .get(&posted.id)
+                        .map(|at| instant(self.origin, *at)),
                     spec: posted.spec.clone(),
                     status: self.import_status(posted.id),
                 };
