@@ -173,14 +173,14 @@ fn sources(case: &mut Case<'_>) -> Result<()> {
         (
             "a wrong password for OpenStack",
             cloud("cloud-wrong"),
-            OUTSIDE,
-            &["log in", &project.endpoint, "cloud-wrong"],
+            REFUSED,
+            &["log in", &project.endpoint, "Secret"],
         ),
         (
             "a wrong password for vCenter",
             vcenter(Vcenter::ENDPOINT, "vcenter-wrong"),
-            OUTSIDE,
-            &["log in", Vcenter::ENDPOINT, "vcenter-wrong"],
+            REFUSED,
+            &["log in", Vcenter::ENDPOINT, "Secret"],
         ),
         (
             "a vCenter that is not there",
@@ -191,7 +191,7 @@ fn sources(case: &mut Case<'_>) -> Result<()> {
         (
             "a certificate that nobody vouches for",
             vcenter(Vcenter::ENDPOINT, "vcenter-untrusted"),
-            OUTSIDE,
+            REFUSED,
             &[Vcenter::ENDPOINT, "certificate", "caCert"],
         ),
     ];
@@ -275,13 +275,25 @@ fn cluster(case: &mut Case<'_>) -> Result<()> {
         .run(["create", "token", "nobody", "-n", &case.name("")])
         .text()?;
     let nobody = case.write("nobody.kubeconfig", &kubeconfig_of(kube, token.trim())?)?;
+    let words = ["no permission", "deploy/rbac"];
     refused(
         case,
-        "no permission",
+        "no rights at all",
         Some(&nobody),
         &apply,
         REFUSED,
-        &["virtualmachineimports", &case.name("hall")],
+        &words,
+    )?;
+    case.world.kube.apply(&reader(&case.name("")))?;
+    let hall = case.name("hall");
+    let words = ["create virtualmachineimports", &hall, "deploy/rbac"];
+    refused(
+        case,
+        "rights to read only",
+        Some(&nobody),
+        &apply,
+        REFUSED,
+        &words,
     )?;
 
     let stranger = case.write("stranger.kubeconfig", &kubeconfig_of(kube, "not-a-token")?)?;
@@ -325,6 +337,19 @@ fn cluster(case: &mut Case<'_>) -> Result<()> {
         &["not installed", "windrow crd"],
     )?;
     Ok(())
+}
+
+/// Lets the account `nobody` see everything, and do nothing.
+fn reader(namespace: &str) -> String {
+    let name = format!("{namespace}-reader");
+    serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+         "subjects": [{"kind": "ServiceAccount", "name": "nobody", "namespace": namespace}]},
+    ]})
+    .to_string()
 }
 
 /// A second control plane without any of Windrow's kinds; gone when dropped.
