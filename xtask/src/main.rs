@@ -3,8 +3,10 @@
 mod check;
 mod clippy;
 mod e2e;
+mod estate;
 mod gates;
 mod generated;
+mod sim;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +21,24 @@ enum Task {
     Check(check::Arguments),
     E2e(e2e::Arguments),
     Gates(gates::Arguments),
-    Gen(generated::Arguments),
+    Gen(Gen),
+    Sim(sim::Arguments),
+}
+
+/// Write the generated files, or an estate to try things on
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Gen {
+    #[command(flatten)]
+    files: generated::Arguments,
+    #[command(subcommand)]
+    other: Option<GenOther>,
+}
+
+/// What is written only when asked for.
+#[derive(Debug, clap::Subcommand)]
+enum GenOther {
+    Estate(estate::Arguments),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -30,7 +49,12 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Check(_) => check::run(root)?,
         Task::E2e(arguments) => e2e::run(root, arguments)?,
         Task::Gates(_) => gates::run(root)?,
-        Task::Gen(arguments) => generated::run(root, &arguments)?,
+        Task::Gen(Gen {
+            other: Some(GenOther::Estate(arguments)),
+            ..
+        }) => estate::run(&arguments)?,
+        Task::Gen(Gen { files, .. }) => generated::run(root, &files)?,
+        Task::Sim(arguments) => sim::run(&arguments),
     };
     Ok(if good {
         ExitCode::SUCCESS

@@ -11,9 +11,9 @@ use super::site::Site;
 use super::{ResolvedOccurrence, ResolvedWindow};
 use crate::diagnostic::{Diagnostics, File, Kind, Place, Problem, nearest};
 
-/// Most occurrences of one window that are looked at: two years of weekends, a third of a year of
-/// nights. What needs more is a plan to be cut in two; and the schedule looks at each of them.
-const OCCURRENCES_MAX: usize = 120;
+/// Most occurrences of one window that are looked at: a year of nights, as many as the site's schema
+/// lets people list. What needs more is a plan to be cut in two.
+const OCCURRENCES_MAX: usize = 400;
 
 /// Clock changes are told so far ahead: half a year, so that the next one always is. Later ones
 /// will be told by a later plan.

@@ -1,0 +1,127 @@
+//! The plans in `plans/`, each with its inventory, planned by the real binary: the waves and the
+//! forecast that are checked in are byte for byte those that it writes, and what it says is a
+//! snapshot.
+//!
+//! After a change that is meant: `windrow plan plans/NAME`, and `cargo insta accept` (or
+//! `INSTA_UPDATE=always`) for what is said; then read the diff as a reviewer would.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs `windrow` in the repository's root; gives exit code, stdout and stderr.
+fn windrow(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("windrow")
+        .expect("the binary is built with its tests")
+        .current_dir(root())
+        .env_clear()
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .args(arguments)
+        .output()
+        .expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+    (output.status.code().expect("it exits by itself"), text(output.stdout), text(output.stderr))
+}
+
+/// Folders of plans whose waves are checked in.
+fn plans() -> Vec<PathBuf> {
+    let entries = root().join("plans").read_dir().expect("there are plans");
+    let mut plans: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    plans.retain(|plan| plan.join("waves").is_dir());
+    plans.sort();
+    plans
+}
+
+fn name(plan: &Path) -> String {
+    plan.strip_prefix(root()).expect("in the repository").to_str().expect("UTF-8").to_owned()
+}
+
+// What is checked in is what is planned, and what is said is as it was.
+#[test]
+fn as_checked_in() {
+    let plans = plans();
+    assert!(plans.len() >= 2, "pilot and erp at least: {plans:?}");
+    for plan in plans {
+        let plan = name(&plan);
+        let (code, said, talk) = windrow(&["plan", &plan, "--check"]);
+        insta::assert_snapshot!(plan.replace('/', "-"), format!("{said}\n{talk}"));
+        assert_eq!(code, 0, "run `windrow plan {plan}` and look at the difference:\n{talk}");
+    }
+}
+
+// Into an empty folder: the same bytes; again: nothing is touched; a stale wave of ours goes, a
+// foreign file and an approved wave stay.
+#[test]
+fn files_on_disk() {
+    let folder = assert_fs::TempDir::new().expect("a folder");
+    let waves = folder.path().join("waves");
+    let out = waves.to_str().expect("UTF-8");
+    let plan = ["plan", "plans/erp", "--out", out, "--detailed-exitcode"];
+    assert_eq!(windrow(&plan).0, 2, "changes");
+    let written = files(&waves);
+    assert_eq!(written, files(&root().join("plans/erp/waves")));
+    assert_eq!(
+        std::fs::read(folder.path().join("forecast.json")).expect("a forecast"),
+        std::fs::read(root().join("plans/erp/forecast.json")).expect("a forecast"),
+    );
+    let before = modified(&waves);
+    assert_eq!(windrow(&plan).0, 0, "nothing to change");
+    assert_eq!(modified(&waves), before);
+
+    let (first, text) = &written[0];
+    let stale = text.replace(first.trim_end_matches(".yaml"), "990-old");
+    std::fs::write(waves.join("990-old.yaml"), stale).expect("written");
+    std::fs::write(waves.join("mine.yaml"), "# by hand\n").expect("written");
+    assert_eq!(windrow(&["plan", "plans/erp", "--out", out, "--check"]).0, 1, "differs");
+    assert!(waves.join("990-old.yaml").exists(), "--check changes nothing");
+    let (code, _, talk) = windrow(&plan);
+    assert_eq!(code, 2);
+    assert!(talk.contains("removed ") && talk.contains("990-old.yaml"), "{talk}");
+    assert!(!waves.join("990-old.yaml").exists());
+    assert!(waves.join("mine.yaml").exists());
+}
+
+// A plan with mistakes, and one without an inventory: refused with the place, nothing written.
+#[test]
+fn refused() {
+    let folder = assert_fs::TempDir::new().expect("a folder");
+    let text = std::fs::read_to_string(root().join("plans/pilot/plan.yaml")).expect("a plan");
+    let plan = folder.path().join("plan.yaml");
+    std::fs::write(&plan, text.replace("names: [db]", "names: [bd]")).expect("written");
+    let plan = plan.to_str().expect("UTF-8");
+    let (code, said, talk) = windrow(&["plan", plan]);
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(talk.contains("windrow inventory pull"), "{talk}");
+    let (code, said, talk) = windrow(&["plan", plan, "--inventory", "plans/pilot/inventory"]);
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(talk.contains("no VM is called `bd`"), "{talk}");
+    assert!(talk.contains("plan.yaml:13:"), "{talk}");
+    assert!(!folder.path().join("waves").exists());
+    let (code, said, _) = windrow(&["plan", plan, "--inventory", "plans/pilot/inventory", "-o", "json"]);
+    assert_eq!(code, 1);
+    assert!(said.contains(r#""path": "spec.workloads[0].select[0].names[0]""#), "{said}");
+}
+
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("readable").path());
+    let mut files: Vec<_> = entries
+        .map(|path| {
+            let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+            (name, std::fs::read_to_string(&path).expect("text"))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn modified(folder: &Path) -> Vec<std::time::SystemTime> {
+    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("readable").path());
+    let mut paths: Vec<_> = entries.collect();
+    paths.sort();
+    paths.iter().map(|path| path.metadata().expect("there").modified().expect("known")).collect()
+}
