@@ -97,7 +97,7 @@ impl<'a> Entry<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger<'a> {
     pub entries: BTreeMap<&'a At, Entry<'a>>,
-    by_name: BTreeMap<&'a ObjectName, Vec<&'a At>>,
+    by_id: BTreeMap<&'a str, Vec<&'a At>>,
     imports_by_record: BTreeMap<&'a ObjectName, Vec<&'a At>>,
 }
 
@@ -105,12 +105,12 @@ impl<'a> Ledger<'a> {
     pub fn new(observed: &'a Observed) -> Self {
         let mut ledger = Self {
             entries: BTreeMap::new(),
-            by_name: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             imports_by_record: BTreeMap::new(),
         };
         for (at, record) in &observed.records {
             ledger.entries.insert(at, Entry::new(at, record, observed));
-            ledger.by_name.entry(&at.name).or_default().push(at);
+            ledger.by_id.entry(id(&at.name)).or_default().push(at);
         }
         for (at, import) in &observed.imports {
             if let Some(record) = &import.machine {
@@ -125,9 +125,10 @@ impl<'a> Ledger<'a> {
         self.entries.get(at)
     }
 
-    /// A record of the same machine in another namespace: another plan moves it, or has.
+    /// A record of the same machine in another place: another plan moves it, or has, or it was
+    /// renamed at its source since.
     pub fn elsewhere(&self, at: &At) -> Option<&Entry<'a>> {
-        let places = self.by_name.get(&at.name)?;
+        let places = self.by_id.get(id(&at.name))?;
         let other = places.iter().find(|place| **place != at)?;
         self.entries.get(other)
     }
@@ -139,16 +140,23 @@ impl<'a> Ledger<'a> {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the import at `at` is one of a record's.
+    /// Whether the import at `at` is one of a record's: not one that came after it, whatever mark
+    /// that bears.
     pub fn owns(&self, at: &At, import: &Import) -> bool {
         import.machine.as_ref().is_some_and(|record| {
-            let places = self.by_name.get(record).map_or(&[][..], Vec::as_slice);
+            let places = self.by_id.get(id(record)).map_or(&[][..], Vec::as_slice);
             places
                 .iter()
                 .filter_map(|place| self.entries.get(place))
-                .any(|entry| entry.import_at == *at)
+                .filter(|entry| entry.at.name == *record && entry.import_at == *at)
+                .any(|entry| entry.own_import().is_some())
         })
     }
+}
+
+/// What a record's name ends with, for ever; what comes before is the VM's name, which may change.
+fn id(record: &ObjectName) -> &str {
+    record.as_str().rsplit('-').next().unwrap_or_default()
 }
 
 /// The images that an import speaks of; they are in its namespace.

@@ -105,7 +105,7 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
             .collect();
         let of_source = sources.holds.iter().find(|((wave, _), _)| *wave == at);
         let hold = holds.get(at).or(of_source.map(|(_, reason)| reason));
-        actions.extend(status::write(at, wave, &own, hold, now, &mut alarm));
+        actions.extend(status::write(at, wave, &own, hold, now, view.finished, &mut alarm));
     }
     Step {
         actions,
@@ -151,9 +151,9 @@ fn wave_of<'a>(entry: &Entry<'_>, observed: &'a Observed) -> Option<(&'a At, &'a
     (wave.spec.digest == spec.digest).then_some((at, wave))
 }
 
-/// Untouched imports of earlier attempts: a request of an executor that died may arrive late. They
-/// are deleted before the engine sees them; one that it has seen is somebody's to look at, and
-/// keeps the next attempt from being created.
+/// Untouched imports of earlier attempts, or of this one once more after its own was there: a
+/// request of an executor that died may arrive late. They are deleted before the engine sees them;
+/// one that it has seen is somebody's to look at, and keeps the next attempt from being created.
 fn superseded(ledger: &Ledger<'_>, observed: &Observed) -> Vec<Action> {
     let mut actions = Vec::new();
     for entry in ledger.entries.values() {
@@ -162,8 +162,9 @@ fn superseded(ledger: &Ledger<'_>, observed: &Observed) -> Vec<Action> {
                 continue;
             };
             let number = entry.record.spec.attempt.number;
-            let is_earlier = import.attempt.is_some_and(|attempt| attempt < number)
-                && entry.at.namespace == *import.spec.source_cluster.namespace.as_str()
+            let is_earlier = import.attempt.is_some_and(|attempt| {
+                attempt < number || attempt == number && **at == entry.import_at
+            }) && entry.at.namespace == *import.spec.source_cluster.namespace.as_str()
                 && !ledger.owns(at, import);
             if is_earlier && progress::is_untouched(import) && !import.deleting {
                 actions.push(Action::DeleteImport {

@@ -46,6 +46,9 @@ pub(crate) fn advance(
     follow_up(entry, import, around)
 }
 
+/// Most characters of a message (the record's schema): a longer one would never be written.
+const MESSAGE_MAX: usize = 1024;
+
 /// The action that writes `status` into the record of `entry`.
 pub(crate) fn record(entry: &Entry<'_>, mut status: MachineStatus, now: Timestamp) -> Action {
     let (situation, reason) = match status.stage {
@@ -55,6 +58,9 @@ pub(crate) fn record(entry: &Entry<'_>, mut status: MachineStatus, now: Timestam
         Stage::Withdrawn => (Situation::Progressing, "Withdrawn"),
         _ => (Situation::Progressing, "Progressing"),
     };
+    if let Some(message) = &mut status.message {
+        *message = message.chars().take(MESSAGE_MAX).collect();
+    }
     let stage = format!("{:?}", status.stage);
     let message = status.message.as_deref().unwrap_or(&stage);
     let generation = entry.record.generation;

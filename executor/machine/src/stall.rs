@@ -69,27 +69,21 @@ impl Exports {
     /// Of the ledger's attempts and of everybody else's imports.
     pub fn of(ledger: &Ledger<'_>, observed: &Observed, now: Timestamp) -> Self {
         let own = ledger.entries.values().filter_map(|entry| {
-            let Times {
-                off,
-                exported,
-                ended,
-                ..
-            } = entry.status.times;
-            let exporting = entry
-                .own_import()
-                .is_some_and(|import| ledger::is_exporting(&import.status));
-            Some(Export {
-                import: entry.import_at.clone(),
-                from: off?,
-                // What is over but not recorded yet has only just ended.
-                to: (!exporting).then(|| exported.or(ended).unwrap_or(now)),
-            })
+            // What is over but not recorded yet has only just ended.
+            let import = entry.own_import();
+            Export::of(
+                &entry.import_at,
+                import,
+                &entry.status.times,
+                now,
+                Some(now),
+            )
         });
         let foreign = observed
             .imports
             .iter()
             .filter(|(at, import)| !ledger.owns(at, import))
-            .filter_map(|(at, import)| foreign_export(at, import, now));
+            .filter_map(|(at, import)| Export::of(at, Some(import), &Times::default(), now, None));
         Self(own.chain(foreign).collect())
     }
 
@@ -118,26 +112,37 @@ impl Exports {
     }
 }
 
-/// By the engine's times, for there are no others of it.
-fn foreign_export(at: &At, import: &Import, now: Timestamp) -> Option<Export> {
-    let said = |name| ledger::condition_time(&import.status.import_conditions, name);
-    let from = said(condition::POWERED_OFF);
-    let is_exporting = ledger::is_exporting(&import.status);
-    let import = at.clone();
-    if is_exporting {
-        let from = from.unwrap_or(now);
-        return Some(Export {
-            import,
+impl Export {
+    /// The last export of `import`, by `times` or else by the engine's own. `over` is its end where
+    /// neither tells; absent: it took no time.
+    fn of(
+        at: &At,
+        import: Option<&Import>,
+        times: &Times,
+        now: Timestamp,
+        over: Option<Timestamp>,
+    ) -> Option<Self> {
+        let said = |name| {
+            let conditions = &import?.status.import_conditions;
+            ledger::condition_time(conditions, name)
+        };
+        let is_exporting = import.is_some_and(|import| ledger::is_exporting(&import.status));
+        let from = times
+            .off
+            .or_else(|| said(condition::POWERED_OFF))
+            .or(is_exporting.then_some(now))?;
+        let ended = times
+            .exported
+            .or_else(|| said(condition::EXPORTED))
+            .or_else(|| said(condition::EXPORT_FAILED))
+            .or(times.ended)
+            .or(over);
+        Some(Self {
+            import: at.clone(),
             from,
-            to: None,
-        });
+            to: (!is_exporting).then(|| ended.unwrap_or(from)),
+        })
     }
-    let (from, to) = (from?, said(condition::EXPORTED));
-    Some(Export {
-        import,
-        from,
-        to: to.or(Some(from)),
-    })
 }
 
 /// How `import`, the one of `entry` and now at `stage`, stands; `times` are those of its attempt

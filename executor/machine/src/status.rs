@@ -17,13 +17,14 @@ const EVERY: Seconds = Seconds(5);
 const FAILED_MAX: usize = 20;
 
 /// The write of the wave's status, if one is due. `machines` are the wave's own; `hold` is what
-/// holds it back, or else one of its sources.
+/// holds it back, or else one of its sources. `is_last`: nobody may look again, so it cannot wait.
 pub(crate) fn write(
     at: &At,
     wave: &Wave,
     machines: &[MachineView],
     hold: Option<&HoldReason>,
     now: Timestamp,
+    is_last: bool,
     alarm: &mut Alarm,
 ) -> Option<Action> {
     let before = wave.status.clone().unwrap_or_default();
@@ -61,7 +62,7 @@ pub(crate) fn write(
     if let Some(updated) = before.updated {
         let next = after(updated, EVERY);
         // A time to come is a clock that was set back: no reason to be silent.
-        if (updated..next).contains(&now) {
+        if !is_last && (updated..next).contains(&now) {
             alarm.at(next);
             return None;
         }
@@ -218,7 +219,7 @@ mod tests {
         let wave = &observed().waves[&wave_at(10)];
         let machines = machines(states);
         let mut alarm = Alarm::new(t(0));
-        match write(&wave_at(10), wave, &machines, hold, t(0), &mut alarm) {
+        match write(&wave_at(10), wave, &machines, hold, t(0), false, &mut alarm) {
             Some(Action::WaveStatus { status, .. }) => status,
             other => panic!("{other:?}"),
         }
@@ -261,15 +262,19 @@ mod tests {
     fn throttled() {
         let mut wave = observed().waves[&wave_at(10)].clone();
         wave.status = Some(status(vec![MachineState::Done], None));
-        let write_at = |states, now| {
+        let write_at = |states, now, is_last| {
             let mut alarm = Alarm::new(t(now));
             let machines = machines(states);
-            let action = write(&wave_at(10), &wave, &machines, None, t(now), &mut alarm);
+            let at = wave_at(10);
+            let action = write(&at, &wave, &machines, None, t(now), is_last, &mut alarm);
             (action.is_some(), alarm.next())
         };
         let failed = || MachineState::Failed("it broke".to_owned());
-        assert_eq!(write_at(vec![MachineState::Done], 9), (false, None));
-        assert_eq!(write_at(vec![failed()], 4), (false, Some(t(5))));
-        assert_eq!(write_at(vec![failed()], 5), (true, None));
+        let done = vec![MachineState::Done];
+        assert_eq!(write_at(done, 9, false), (false, None));
+        assert_eq!(write_at(vec![failed()], 4, false), (false, Some(t(5))));
+        assert_eq!(write_at(vec![failed()], 5, false), (true, None));
+        // The last word: a run that ends now would never say it.
+        assert_eq!(write_at(vec![failed()], 4, true), (true, None));
     }
 }

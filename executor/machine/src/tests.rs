@@ -755,6 +755,83 @@ fn superseded() {
     );
 }
 
+// A VM that was renamed at its source after it was moved is the same machine: not moved again.
+#[test]
+fn renamed_at_its_source() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let mut moved = picture.records.remove(&record_at("db")).unwrap();
+    moved.spec.name = "erp db".into();
+    let before = At::new("migrations", "erp-db-0000000d");
+    picture.records.insert(before, moved);
+    let MachineState::Failed(why) = state(&step(&picture, t(0)).view, "db") else {
+        panic!("it would be imported a second time");
+    };
+    assert!(why.contains("migrations/erp-db-0000000d"), "{why}");
+}
+
+// A request that arrives when its import is long over and gone makes another one of the same name.
+// It goes before the engine sees it; if the engine was quicker, the others keep out of its way.
+#[test]
+fn arrived_late() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Running, exported(100));
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+    import.uid = "another".to_owned();
+    import.touched = false;
+    let actions = deeds(&picture, 200);
+    assert!(
+        actions
+            .iter()
+            .any(|a| matches!(a, Action::DeleteImport { uid, resource_version: Some(_), .. } if uid == "another")),
+        "{actions:?}"
+    );
+    put_import(&mut picture, "db", ImportState::SourceReady, &OFF);
+    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+    import.uid = "another".to_owned();
+    assert_eq!(deeds(&picture, 200), []);
+    assert!(matches!(
+        state(&step(&picture, t(200)).view, "web"),
+        MachineState::Waiting(Wait::ForeignImport { .. })
+    ));
+}
+
+// An import that is not what its wave decided is held for a person, and goes on meanwhile: no other
+// guest goes down before it is exported. Else one field that the engine's older CRD drops would
+// bring down all of them, one second after the other.
+#[test]
+fn held_on_its_way() {
+    let mut picture = observed();
+    open(&mut picture, "db");
+    put_import(&mut picture, "db", ImportState::SourceReady, &OFF[..1]);
+    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+    import.spec.graceful_shutdown_timeout_seconds = None;
+    let status = written(&deeds(&picture, 1), "db").unwrap();
+    assert_eq!(status.stage, Stage::Held);
+    picture.records.get_mut(&record_at("db")).unwrap().status = Some(status);
+    assert_eq!(deeds(&picture, 2), []);
+    assert!(step(&picture, t(2)).view.finished);
+}
+
+// The engine's own words may be longer than a record takes: one that is refused is never written,
+// and its import would be in front for ever.
+#[test]
+fn long_messages() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Exporting, exporting());
+    put_import(&mut picture, "db", ImportState::MigrationFailed, &OFF);
+    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+    let conditions = &mut import.status.import_conditions;
+    conditions.push(crate::fixture::condition(condition::EXPORT_FAILED));
+    conditions.last_mut().unwrap().message = Some("é".repeat(5000));
+    let status = written(&deeds(&picture, 20), "db").unwrap();
+    let ready = &status.common.conditions[0].message;
+    for message in [ready, &status.message.unwrap()] {
+        assert_eq!(message.chars().count(), 1024);
+    }
+}
+
 // All done is finished; so is a window that is over. Waiting for a person's consent is not.
 #[test]
 fn finished() {

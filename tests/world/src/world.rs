@@ -154,7 +154,18 @@ impl World {
         for change in &changes {
             self.see(change);
         }
+        self.note_finalizers();
         source || !changes.is_empty()
+    }
+
+    /// The engine's first write to an import is its finalizer, which it does not tell.
+    fn note_finalizers(&mut self) {
+        let now = self.sim.now();
+        for posted in self.posted.values() {
+            if self.sim.import(posted.id).life() > Life::Untouched {
+                self.written.entry(posted.id).or_insert(now);
+            }
+        }
     }
 
     /// Starts the engine again after so long. What it has in hand may well be given up meanwhile.
