@@ -76,6 +76,9 @@ pub enum Situation {
     Succeeded,
 }
 
+/// Most characters of a condition's message: the engine's own words may be longer.
+const MESSAGE_MAX: usize = 1024;
+
 /// The conditions of an object in `situation`. A condition whose status is unchanged keeps the
 /// transition time of `before`.
 pub fn conditions(
@@ -86,6 +89,7 @@ pub fn conditions(
     now: jiff::Timestamp,
     before: &[Condition],
 ) -> Vec<Condition> {
+    let message: String = message.chars().take(MESSAGE_MAX).collect();
     let rows: &[(&str, &str)] = match situation {
         Situation::Progressing => &[
             ("Ready", "Unknown"),
@@ -110,7 +114,7 @@ pub fn conditions(
             r#type: name.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: message.to_owned(),
+            message: message.clone(),
             last_transition_time: before
                 .iter()
                 .find(|c| c.r#type == name && c.status == status)
