@@ -32,7 +32,7 @@ pub enum Family {
     Other,
 }
 
-/// The table, as `schema.md` has it. An outcome that a family cannot have stands as for others.
+/// The table, as `docs/reference.md` has it. An outcome that a family cannot have stands as for others.
 #[rustfmt::skip]
 pub const TABLE: [(Outcome, [u8; 3]); 8] = [
     //                     Plan  Check Other
@@ -81,7 +81,7 @@ impl Family {
 mod tests {
     use super::*;
 
-    // The table of schema.md, row by row.
+    // The table of docs/reference.md, row by row.
     #[test]
     fn documented_codes() {
         use Outcome::{Bug, Changes, Differs, Done, Misused, Outside, Refused, Unfinished};

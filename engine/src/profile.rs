@@ -2,7 +2,7 @@
 //!
 //! What an import holds and whether its guest is down follows from the phases; nobody types it a
 //! second time. An engine with a stage before the cut, or with more pools than the exporter and
-//! the scratch, is another table of phases (`docs/engines.md`).
+//! the scratch, is another table of phases.
 
 use schemas::inventory::SourceKind;
 

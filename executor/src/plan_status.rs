@@ -84,3 +84,96 @@ fn message(counts: &Counts) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use executor_machine::{Hold, MachineView, Wait};
+
+    use super::*;
+
+    fn machine(state: MachineState) -> MachineView {
+        MachineView {
+            vm: "shelf/erp".parse().expect("a key"),
+            name: "erp".into(),
+            wave: "erp-010".into(),
+            workload: "db".into(),
+            record: At::new("plans", "erp-00c0ffee"),
+            state,
+            attempt: None,
+            off: None,
+            ready: None,
+        }
+    }
+
+    fn ready(states: Vec<MachineState>, holds: Vec<HoldReason>) -> (String, String) {
+        let hold = |reason| Hold {
+            wave: "erp-010".into(),
+            namespace: "plans".into(),
+            reason,
+        };
+        let view = RunView {
+            machines: states.into_iter().map(machine).collect(),
+            holds: holds.into_iter().map(hold).collect(),
+            ..RunView::default()
+        };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let status = plan_status(&view, &["erp-010"], &At::new("plans", "erp"), 3, now, None);
+        assert_eq!(status.common.observed_generation, 3);
+        let ready = status
+            .common
+            .conditions
+            .iter()
+            .find(|c| c.r#type == "Ready");
+        let ready = ready.expect("every situation has Ready");
+        (
+            format!("{} {}", ready.status, ready.reason),
+            ready.message.clone(),
+        )
+    }
+
+    // The rows of docs/reference.md, from what machines and waves say.
+    #[test]
+    fn situations() {
+        use MachineState::{Active, Blocked, Done, Failed, Waiting};
+        let waiting = || Waiting(Wait::Turn);
+        let active = || Active(schemas::machine::Stage::Exporting);
+        let failed = || Failed("gone".to_owned());
+        let blocked = || Blocked {
+            by: "shelf/x".parse().expect("a key"),
+            name: "x".into(),
+        };
+        for (states, holds, expected) in [
+            (vec![Done, Done], vec![], "True Succeeded"),
+            (vec![waiting()], vec![], "Unknown Pending"),
+            (
+                vec![Done, active()],
+                vec![HoldReason::Stopped],
+                "Unknown Progressing",
+            ),
+            (
+                vec![Done, waiting()],
+                vec![HoldReason::Stopped],
+                "False Suspended",
+            ),
+            (
+                vec![waiting(), failed()],
+                vec![],
+                "False ProgressingWithFailures",
+            ),
+            (
+                vec![Done, failed(), blocked()],
+                vec![],
+                "False MachinesFailed",
+            ),
+        ] {
+            assert_eq!(ready(states, holds).0, expected);
+        }
+    }
+
+    // One line that a person can act on, with the figures that matter.
+    #[test]
+    fn messages() {
+        let states = vec![MachineState::Done, MachineState::Failed("gone".to_owned())];
+        assert_eq!(ready(states, vec![]).1, "1 of 2 done, 1 failed");
+    }
+}

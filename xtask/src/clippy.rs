@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// What a crate must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// No IO and no order that changes from run to run (style.md, rule 2).
+    /// No IO and no order that changes from run to run (ARCHITECTURE.md, invariant 1).
     Pure,
     /// As pure; and the YAML crates, which this crate has, stay inside of its one door.
     PureWithDoor,

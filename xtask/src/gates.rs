@@ -1,4 +1,4 @@
-//! `cargo xtask gates`: proof that the core does no IO (style.md, rule 2), three ways.
+//! `cargo xtask gates`: proof that the core does no IO (ARCHITECTURE.md, invariant 1), three ways.
 //!
 //! 1. No pure crate's manifest names an IO crate, a build script, or a dependency's IO features;
 //!    and no crate but `schemas` names a YAML crate.

@@ -2,7 +2,7 @@
 //!
 //! First the record, then the deed: an import is deleted only when the record already says that it
 //! may be. A record is written once for each stage, never for a detail. The create protocol
-//! (schema.md): (1) an attempt is opened in the record with its import's name; (2) the import is
+//! (docs/reference.md): (1) an attempt is opened in the record with its import's name; (2) the import is
 //! created; (3) its uid is recorded at first sight, and one whose uid was recorded is never
 //! created again.
 

@@ -1,4 +1,4 @@
-//! What is said of a wave in its status (gitops.md §3): counts, and conditions that Argo CD, Flux,
+//! What is said of a wave in its status (docs/reference.md): counts, and conditions that Argo CD, Flux,
 //! Fleet and kubectl read alike. Written only when it differs, and at most every five seconds, so
 //! that `kubectl get -w` stays readable.
 
@@ -11,7 +11,7 @@ use crate::action::{Action, HoldReason, MachineState, MachineView};
 use crate::clock::{Alarm, after};
 use crate::observed::{At, Wave};
 
-/// Least time between two writes of one wave's status (gitops.md §3).
+/// Least time between two writes of one wave's status (docs/reference.md).
 const EVERY: Seconds = Seconds(5);
 /// Most names of failed machines in a status (its schema's limit).
 const FAILED_MAX: usize = 20;
@@ -133,7 +133,7 @@ fn say(counts: &Counts, hold: Option<&HoldReason>) -> Said {
 }
 
 /// What a hold is called. Argo CD's script reads `Suspended`, `AwaitingApproval` and
-/// `OutsideWindow` as suspended (gitops.md §4).
+/// `OutsideWindow` as suspended (docs/reference.md).
 fn held(reason: &HoldReason) -> (Situation, &'static str, String) {
     match reason {
         HoldReason::AwaitingApproval { digest } => (
@@ -230,7 +230,7 @@ mod tests {
         (&ready.status, &ready.reason, &ready.message)
     }
 
-    // The rows of gitops.md §3, each as kubectl shows it.
+    // The rows of docs/reference.md, each as kubectl shows it.
     #[test]
     fn rows() {
         let turn = || MachineState::Waiting(Wait::Turn);

@@ -1,5 +1,5 @@
 //! How the engine finds a VM in vCenter: govmomi's finder, as far as VMs below one datacenter's
-//! folder go (`docs/inventory.md` §2.8).
+//! folder go (`govmomi`'s finder, as the engine uses it).
 //!
 //! The wanted path is the folder and the name, joined and cleaned lexically. It is matched
 //! component by component with shell patterns, case-sensitive; a child also matches where its own
@@ -267,7 +267,7 @@ mod tests {
         format!("{:?}", Finder::new(vms.iter()).find(folder, name))
     }
 
-    // The table of docs/inventory.md §2.8.
+    // The engine's finder, case by case.
     #[test]
     fn table() {
         let vms = [
