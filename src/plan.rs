@@ -49,41 +49,53 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let loaded = load::plan(&arguments.plan.plan)?;
     let inventory = snapshots(arguments, &loaded)?;
-    let planned = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
-        Ok(planned) => planned,
+    let decided = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
+        Ok(decided) => decided,
         Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
     };
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
-    let files = Files::of(&planned, &folder);
+    let files = Files::of(&decided, &folder);
     let keep = named_waves(&loaded, &inventory)?;
     let changes = files.compare(&loaded, &keep)?;
     if !arguments.check {
         files::apply(&changes)?;
     }
-    print(arguments, &loaded, &planned, &changes, output);
-    let changed = changes.iter().any(FileChange::is_change);
-    Ok(match (changed, arguments.check, arguments.detailed_exitcode) {
-        (true, true, _) => Outcome::Differs,
-        (true, _, true) => Outcome::Changes,
-        _ => Outcome::Done,
-    })
+    print(arguments, &loaded, &decided, &changes, output);
+    let differs = changes.iter().any(FileChange::is_change);
+    Ok(
+        match (differs, arguments.check, arguments.detailed_exitcode) {
+            (true, true, _) => Outcome::Differs,
+            (true, _, true) => Outcome::Changes,
+            _ => Outcome::Done,
+        },
+    )
 }
 
 fn snapshots(arguments: &Arguments, loaded: &LoadedPlan) -> Result<Inventory, Failure> {
-    let folder = arguments.inventory.clone().unwrap_or_else(|| loaded.folder().join("inventory"));
+    let folder = arguments
+        .inventory
+        .clone()
+        .unwrap_or_else(|| loaded.folder().join("inventory"));
     inventory::snapshot::read(&folder).map_err(|error| {
         let hint = error.hint().unwrap_or_else(|| {
-            format!("run `windrow inventory pull {} --out {folder}` first", arguments.plan.plan)
+            format!(
+                "run `windrow inventory pull {} --out {folder}` first",
+                arguments.plan.plan
+            )
         });
         Failure::misused(error).hint(hint)
     })
 }
 
 /// Waves that something speaks of, by name: a ledger of a target, or an approval.
-fn named_waves(loaded: &LoadedPlan, inventory: &Inventory) -> Result<Vec<(String, &'static str)>, Failure> {
+fn named_waves(
+    loaded: &LoadedPlan,
+    inventory: &Inventory,
+) -> Result<Vec<(String, &'static str)>, Failure> {
     let ledger = inventory.targets.values().flat_map(|target| &target.ledger);
-    let mut named: Vec<_> =
-        ledger.filter_map(|line| Some((line.wave.clone()?, "the ledger"))).collect();
+    let mut named: Vec<_> = ledger
+        .filter_map(|line| Some((line.wave.clone()?, "the ledger")))
+        .collect();
     for approval in target::approvals(loaded)? {
         named.push((approval.value.spec.wave.to_string(), "an approval"));
     }
@@ -101,15 +113,23 @@ fn refuse(
         Refusal::Invalid(found) => (found, Vec::new()),
         Refusal::Blocked { findings, warnings } => (warnings, findings),
         Refusal::Unsound(violations) => {
-            let first = violations.into_iter().next().expect("unsound for at least one reason");
-            return Err(Failure::new(Outcome::Bug, PlanError::Unsound(first))
-                .hint("this is a bug of Windrow: please report it with the plan and its inventory"));
+            let first = violations
+                .into_iter()
+                .next()
+                .expect("unsound for at least one reason");
+            return Err(Failure::new(Outcome::Bug, PlanError::Unsound(first)).hint(
+                "this is a bug of Windrow: please report it with the plan and its inventory",
+            ));
         }
     };
     let diagnostics = loaded.diagnostics(&found);
     if format != Format::Table {
         let found: Vec<Value> = diagnostics.iter().map(Diagnostic::to_json).collect();
-        data(format, &json!({ "planned": false, "diagnostics": found, "findings": findings }), output);
+        data(
+            format,
+            &json!({ "planned": false, "diagnostics": found, "findings": findings }),
+            output,
+        );
         return Ok(Outcome::Refused);
     }
     if findings.is_empty() {
@@ -125,19 +145,21 @@ fn refuse(
 }
 
 fn in_words(findings: &[Finding], loaded: &LoadedPlan) -> String {
-    planner::report::text::findings(findings, &|path| locate(loaded, path))
+    planner::report::text::findings(findings, &|path| Some(locate(loaded, path)))
 }
 
 /// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`.
-fn locate(loaded: &LoadedPlan, path: &str) -> Option<String> {
+fn locate(loaded: &LoadedPlan, path: &str) -> String {
     // Only a site has these, and an inline one has a prefix.
-    let of_site = ["sources[", "targets[", "windows["].iter().any(|field| path.starts_with(field));
+    let of_site = ["sources[", "targets[", "windows["]
+        .iter()
+        .any(|field| path.starts_with(field));
     let path = format!("spec.{path}");
     let spot = match &loaded.site_file {
         Some(site) if of_site => site.spot(&path),
         _ => loaded.plan.spot(&path),
     };
-    Some(format!("{}:{}", spot.file.path, spot.position().line))
+    format!("{}:{}", spot.file.path, spot.position().line)
 }
 
 fn print(
@@ -159,12 +181,18 @@ fn print(
     if !warnings.is_empty() {
         output.complain(&diagnostic::render(&warnings));
     }
-    output.data(&planner::report::text::render(&planned.report, &|path| locate(loaded, path)));
+    output.data(&planner::report::text::render(&planned.report, &|path| {
+        Some(locate(loaded, path))
+    }));
     output.say("");
     for line in files::told(changes, arguments.check) {
         output.say(&line);
     }
-    if !arguments.check && changes.iter().any(|change| change.change == Change::Written) {
+    if !arguments.check
+        && changes
+            .iter()
+            .any(|change| change.change == Change::Written)
+    {
         output.say(&format!("next: {}", next(loaded.folder())));
     }
 }

@@ -4,6 +4,7 @@
 //! header and are of this plan; never one that the ledger or an approval names. Each file is
 //! written beside its place and then moved there, so that none is ever half-written.
 
+use std::fmt::Write as _;
 use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -51,12 +52,19 @@ impl Files {
     pub fn of(planned: &Planned, folder: &Utf8Path) -> Self {
         let rendered = &planned.rendered;
         let wave = |wave: &planner::waves::RenderedWave| {
-            (folder.join(format!("{}.yaml", wave.stem)), yaml::write_wave(&wave.object))
+            (
+                folder.join(format!("{}.yaml", wave.stem)),
+                yaml::write_wave(&wave.object),
+            )
         };
         let mut wanted: Vec<_> = rendered.waves.iter().map(wave).collect();
-        let forecast = serde_json::to_string_pretty(&rendered.forecast).expect("the forecast has a JSON form");
+        let forecast =
+            serde_json::to_string_pretty(&rendered.forecast).expect("the forecast has a JSON form");
         wanted.push((beside(folder, "forecast.json"), format!("{forecast}\n")));
-        Self { folder: folder.to_owned(), wanted }
+        Self {
+            folder: folder.to_owned(),
+            wanted,
+        }
     }
 
     /// What would have to change on disk. `keep`: waves by name that must stay, and why.
@@ -74,13 +82,25 @@ impl Files {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => false,
                 Err(source) => return Err(Failure::misused(FileError::Read { path, source })),
             };
-            let change = if same { Change::Unchanged } else { Change::Written };
-            changes.push(FileChange { path, change, content: Some(content) });
+            let change = if same {
+                Change::Unchanged
+            } else {
+                Change::Written
+            };
+            changes.push(FileChange {
+                path,
+                change,
+                content: Some(content),
+            });
         }
         for (path, name) in stale {
             let named = keep.iter().find(|(kept, _)| *kept == name);
             let change = named.map_or(Change::Removed, |(_, why)| Change::Kept(why));
-            changes.push(FileChange { path, change, content: None });
+            changes.push(FileChange {
+                path,
+                change,
+                content: None,
+            });
         }
         Ok(changes)
     }
@@ -114,7 +134,12 @@ fn beside(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
 
 /// Waves of this plan in `folder` that `plan` wrote once, with their names.
 fn stale(folder: &Utf8Path, plan: &LoadedPlan) -> Result<Vec<(Utf8PathBuf, String)>, Failure> {
-    let failed = |source| Failure::misused(FileError::List { path: folder.to_owned(), source });
+    let failed = |source| {
+        Failure::misused(FileError::List {
+            path: folder.to_owned(),
+            source,
+        })
+    };
     let entries = match folder.read_dir_utf8() {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -127,11 +152,19 @@ fn stale(folder: &Utf8Path, plan: &LoadedPlan) -> Result<Vec<(Utf8PathBuf, Strin
             continue;
         }
         // What is not ours, or cannot be read as a wave, is not ours to remove.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        if !text.lines().take_while(|line| line.starts_with('#')).any(|l| l.contains(HEADER_MARK)) {
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        if !text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .any(|l| l.contains(HEADER_MARK))
+        {
             continue;
         }
-        let Ok(wave) = yaml::read::<MigrationWave>(&text) else { continue };
+        let Ok(wave) = yaml::read::<MigrationWave>(&text) else {
+            continue;
+        };
         if wave.value.spec.plan == plan.name() {
             found.push((path, wave.value.name_any()));
         }
@@ -178,7 +211,11 @@ fn write(path: &Utf8Path, content: &str) -> io::Result<()> {
 /// What was done, or would be, in a line or two.
 pub(super) fn told(changes: &[FileChange], check: bool) -> Vec<String> {
     let paths = |wanted: fn(&Change) -> bool| -> Vec<&Utf8Path> {
-        changes.iter().filter(|c| wanted(&c.change)).map(|c| c.path.as_path()).collect()
+        changes
+            .iter()
+            .filter(|c| wanted(&c.change))
+            .map(|c| c.path.as_path())
+            .collect()
     };
     let mut lines = Vec::new();
     let mut tell = |verb: &str, paths: &[&Utf8Path]| {
@@ -193,7 +230,10 @@ pub(super) fn told(changes: &[FileChange], check: bool) -> Vec<String> {
     tell("unchanged", &paths(|change| *change == Change::Unchanged));
     for change in changes {
         if let Change::Kept(why) = change.change {
-            lines.push(format!("kept {}: no longer planned, but {why} names it", change.path));
+            lines.push(format!(
+                "kept {}: no longer planned, but {why} names it",
+                change.path
+            ));
         }
     }
     lines
@@ -210,7 +250,8 @@ fn shortened(paths: &[&Utf8Path]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if paths.len() > PATHS_TOLD_MAX {
-        text.push_str(&format!(", and {} more", paths.len() - PATHS_TOLD_MAX));
+        let more = paths.len() - PATHS_TOLD_MAX;
+        write!(text, ", and {more} more").expect("a String takes everything");
     }
     text
 }
@@ -219,11 +260,23 @@ fn shortened(paths: &[&Utf8Path]) -> String {
 #[derive(Debug, thiserror::Error)]
 enum FileError {
     #[error("read `{path}`")]
-    Read { path: Utf8PathBuf, source: io::Error },
+    Read {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("list `{path}`")]
-    List { path: Utf8PathBuf, source: io::Error },
+    List {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("write `{path}`")]
-    Write { path: Utf8PathBuf, source: io::Error },
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("remove `{path}`")]
-    Remove { path: Utf8PathBuf, source: io::Error },
+    Remove {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
 }

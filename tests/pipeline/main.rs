@@ -25,20 +25,30 @@ fn windrow(arguments: &[&str]) -> (i32, String, String) {
         .output()
         .expect("it starts");
     let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
-    (output.status.code().expect("it exits by itself"), text(output.stdout), text(output.stderr))
+    (
+        output.status.code().expect("it exits by itself"),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 /// Folders of plans whose waves are checked in.
 fn plans() -> Vec<PathBuf> {
     let entries = root().join("plans").read_dir().expect("there are plans");
-    let mut plans: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    let mut plans: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .collect();
     plans.retain(|plan| plan.join("waves").is_dir());
     plans.sort();
     plans
 }
 
 fn name(plan: &Path) -> String {
-    plan.strip_prefix(root()).expect("in the repository").to_str().expect("UTF-8").to_owned()
+    plan.strip_prefix(root())
+        .expect("in the repository")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned()
 }
 
 // What is checked in is what is planned, and what is said is as it was.
@@ -50,7 +60,10 @@ fn as_checked_in() {
         let plan = name(&plan);
         let (code, said, talk) = windrow(&["plan", &plan, "--check"]);
         insta::assert_snapshot!(plan.replace('/', "-"), format!("{said}\n{talk}"));
-        assert_eq!(code, 0, "run `windrow plan {plan}` and look at the difference:\n{talk}");
+        assert_eq!(
+            code, 0,
+            "run `windrow plan {plan}` and look at the difference:\n{talk}"
+        );
     }
 }
 
@@ -77,13 +90,57 @@ fn files_on_disk() {
     let stale = text.replace(first.trim_end_matches(".yaml"), "990-old");
     std::fs::write(waves.join("990-old.yaml"), stale).expect("written");
     std::fs::write(waves.join("mine.yaml"), "# by hand\n").expect("written");
-    assert_eq!(windrow(&["plan", "plans/erp", "--out", out, "--check"]).0, 1, "differs");
-    assert!(waves.join("990-old.yaml").exists(), "--check changes nothing");
+    assert_eq!(
+        windrow(&["plan", "plans/erp", "--out", out, "--check"]).0,
+        1,
+        "differs"
+    );
+    assert!(
+        waves.join("990-old.yaml").exists(),
+        "--check changes nothing"
+    );
     let (code, _, talk) = windrow(&plan);
     assert_eq!(code, 2);
-    assert!(talk.contains("removed ") && talk.contains("990-old.yaml"), "{talk}");
+    assert!(
+        talk.contains("removed ") && talk.contains("990-old.yaml"),
+        "{talk}"
+    );
     assert!(!waves.join("990-old.yaml").exists());
     assert!(waves.join("mine.yaml").exists());
+}
+
+// A wave that an approval names stays, even when it is no longer planned.
+#[test]
+fn approved_waves_stay() {
+    let folder = assert_fs::TempDir::new().expect("a folder");
+    let at = |path: &str| folder.path().join(path);
+    std::fs::copy(root().join("plans/pilot/plan.yaml"), at("plan.yaml")).expect("copied");
+    let plan = at("plan.yaml").to_str().expect("UTF-8").to_owned();
+    let plan = ["plan", &plan, "--inventory", "plans/pilot/inventory"];
+    assert_eq!(windrow(&plan).0, 0);
+    let wave = std::fs::read_to_string(at("waves/010-db.yaml")).expect("a wave");
+    let digest = wave
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("  digest: "));
+    let old = wave.replace("pilot-010-db", "pilot-990-old");
+    std::fs::write(at("waves/990-old.yaml"), &old).expect("written");
+    std::fs::create_dir(at("approvals")).expect("made");
+    let approval = format!(
+        "apiVersion: windrow.dev/v1alpha1\nkind: WaveApproval\nmetadata: {{ name: old, namespace: migrations }}\nspec: {{ wave: pilot-990-old, digest: \"{}\" }}\n",
+        digest.expect("a digest")
+    );
+    std::fs::write(at("approvals/990-old.yaml"), approval).expect("written");
+    let (code, _, talk) = windrow(&plan);
+    assert_eq!(code, 0, "{talk}");
+    assert!(
+        talk.contains("990-old.yaml: no longer planned, but an approval names it"),
+        "{talk}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(at("waves/990-old.yaml")).expect("there"),
+        old
+    );
 }
 
 // A plan with mistakes, and one without an inventory: refused with the place, nothing written.
@@ -102,16 +159,34 @@ fn refused() {
     assert!(talk.contains("no VM is called `bd`"), "{talk}");
     assert!(talk.contains("plan.yaml:13:"), "{talk}");
     assert!(!folder.path().join("waves").exists());
-    let (code, said, _) = windrow(&["plan", plan, "--inventory", "plans/pilot/inventory", "-o", "json"]);
+    let (code, said, _) = windrow(&[
+        "plan",
+        plan,
+        "--inventory",
+        "plans/pilot/inventory",
+        "-o",
+        "json",
+    ]);
     assert_eq!(code, 1);
-    assert!(said.contains(r#""path": "spec.workloads[0].select[0].names[0]""#), "{said}");
+    assert!(
+        said.contains(r#""path": "spec.workloads[0].select[0].names[0]""#),
+        "{said}"
+    );
 }
 
 fn files(folder: &Path) -> Vec<(String, String)> {
-    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("readable").path());
+    let entries = folder
+        .read_dir()
+        .expect("a folder")
+        .map(|entry| entry.expect("readable").path());
     let mut files: Vec<_> = entries
         .map(|path| {
-            let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_str()
+                .expect("UTF-8")
+                .to_owned();
             (name, std::fs::read_to_string(&path).expect("text"))
         })
         .collect();
@@ -120,8 +195,14 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 fn modified(folder: &Path) -> Vec<std::time::SystemTime> {
-    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("readable").path());
+    let entries = folder
+        .read_dir()
+        .expect("a folder")
+        .map(|entry| entry.expect("readable").path());
     let mut paths: Vec<_> = entries.collect();
     paths.sort();
-    paths.iter().map(|path| path.metadata().expect("there").modified().expect("known")).collect()
+    paths
+        .iter()
+        .map(|path| path.metadata().expect("there").modified().expect("known"))
+        .collect()
 }

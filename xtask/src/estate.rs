@@ -5,6 +5,7 @@
 //! own, so that one more VM changes no other.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::ops::Range;
 
@@ -39,6 +40,7 @@ const APPLICATIONS_MAX: u64 = 160;
 const APPLICATION_VMS_MIN: u64 = 8;
 
 /// Writes the estate.
+#[expect(clippy::print_stderr, reason = "what it has to say")]
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let estate = Estate::new(arguments.vms, arguments.seed);
     let folder = arguments.out.join("inventory");
@@ -103,13 +105,15 @@ impl Estate {
                 _ => format!("{{ source: cloud1, ids: [{}] }}", ids.join(", ")),
             };
             let names = ["db", "app", "web"];
-            let before = (tier > 0)
-                .then(|| format!("\n    dependsOn: [a{number:04}-{}]", names[tier - 1]))
-                .unwrap_or_default();
-            self.plan.push_str(&format!(
-                "  - name: a{number:04}-{}\n    target: {{ namespace: a{number:04} }}{before}\n    select: [ {select} ]\n",
-                names[tier]
-            ));
+            let (name, before) = (names[tier], tier.checked_sub(1).map(|tier| names[tier]));
+            let before = before.map(|name| format!("\n    dependsOn: [a{number:04}-{name}]"));
+            write!(
+                self.plan,
+                "  - name: a{number:04}-{name}\n    target: {{ namespace: a{number:04} }}{}\n    \
+                 select: [ {select} ]\n",
+                before.unwrap_or_default()
+            )
+            .expect("a String takes everything");
         }
     }
 
@@ -149,7 +153,7 @@ impl Estate {
         let mut chance = Chance::new(seed, vm);
         let id = format!("c0de{vm:04x}-{}", chance.hex());
         // Some are simply called `web`, as in every estate: they exclude each other (N03).
-        let name = if last && application % 2 == 0 {
+        let name = if last && application.is_multiple_of(2) {
             "web".to_owned()
         } else {
             format!("a{application:04}-web-{vm}")
@@ -301,7 +305,7 @@ fn observed(id: &str, running: &str, chance: &mut Chance) -> Observed {
     }
 }
 
-/// Chance of one object: SplitMix64 (Steele, Lea, Flood 2014).
+/// Chance of one object: `SplitMix64` (Steele, Lea, Flood 2014).
 struct Chance(u64);
 
 impl Chance {

@@ -68,3 +68,28 @@ pub const WR002: Check = Check {
         hits
     },
 };
+
+/// Begun on another target.
+pub const WR007: Check = Check {
+    code: "WR007",
+    severity: Severity::Blocker,
+    title: "was begun on another target",
+    reads: "the ledgers of all targets",
+    why: "A controller does not see the ledger of another cluster. It would import the VM a second \
+          time while the first import goes on, or is retried.",
+    remedy: "plan it to that target again, or delete its record and its import there first",
+    never_waived: None,
+    run: |estate| {
+        let mut hits = Vec::new();
+        for vm in &estate.plan.vms {
+            if let Some(moved) = vm.ledger.as_ref().filter(|moved| moved.target != vm.target) {
+                let evidence = format!(
+                    "record `{}` on {} is {:?}; the plan says {}",
+                    vm.record, moved.target, moved.stage, vm.target
+                );
+                hits.push(Hit::vm(vm, evidence));
+            }
+        }
+        hits
+    },
+};

@@ -53,6 +53,7 @@ pub const CHECKS: &[&Check] = &[
     &WR004,
     &disks::WR005,
     &WR006,
+    &machines::WR007,
 ];
 
 /// Found by the schedule (`crate::pipeline`), so it looks for nothing by itself.

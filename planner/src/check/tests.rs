@@ -465,6 +465,24 @@ fn wr005() {
     has_not(&Fixture::new(THREE), "WR005");
 }
 
+// WR007: an import that another target has begun; not one of the plan's own target.
+#[test]
+fn wr007() {
+    let mut fixture =
+        Fixture::new(THREE).ledger("project-id", "cloud1", "c-db", "db", Stage::Exporting);
+    has_not(&fixture, "WR007");
+    let mut other = fixture.site.targets[0].clone();
+    other.name = "hv2".into();
+    fixture.site.targets.push(other);
+    fixture.plan.spec.target.name = "hv2".into();
+    let hits = hits(&fixture, "WR007");
+    assert_eq!(hits.len(), 1);
+    assert!(
+        hits[0].ends_with("on hv1 is Exporting; the plan says hv2"),
+        "{hits:?}"
+    );
+}
+
 /// `db` is blocked; `app` waits for it, `web` for `app`, `other` for nobody.
 const CHAIN: &str = r"
 workloads:
