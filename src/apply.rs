@@ -63,8 +63,11 @@ async fn apply(arguments: &Arguments, output: &Output) -> Result<Outcome, Failur
     let name = target::choose(&plan, arguments.target.as_ref(), &waves)?;
     waves.retain(|wave| wave.value.spec.target.name == name);
     if waves.is_empty() {
-        return Err(Failure::refused(ApplyError::NoWaves { folder, target: name })
-            .hint("decide them with `windrow plan`"));
+        return Err(Failure::refused(ApplyError::NoWaves {
+            folder,
+            target: name,
+        })
+        .hint("decide them with `windrow plan`"));
     }
     let cluster = target::connect(&plan, &name).await?;
     check(&cluster, &plan, &waves).await?;
@@ -87,27 +90,56 @@ async fn check(
     cluster.check().await.map_err(target::failed)?;
     let machines: BTreeSet<Namespace> = waves
         .iter()
-        .flat_map(|wave| wave.value.spec.imports.iter().map(|import| import.namespace.clone()))
+        .flat_map(|wave| {
+            wave.value
+                .spec
+                .imports
+                .iter()
+                .map(|import| import.namespace.clone())
+        })
         .collect();
     let mut namespaces = machines.clone();
     namespaces.insert(plan.namespace());
-    cluster.check_namespaces(&namespaces).await.map_err(target::failed)?;
-    cluster.check_rights(&plan.namespace(), &machines).await.map_err(target::failed)?;
+    cluster
+        .check_namespaces(&namespaces)
+        .await
+        .map_err(target::failed)?;
+    cluster
+        .check_rights(&plan.namespace(), &machines)
+        .await
+        .map_err(target::failed)?;
     let uid = cluster.uid().await.map_err(target::failed)?;
     let other = waves.iter().find(|wave| {
-        wave.value.spec.target.cluster_uid.as_ref().is_some_and(|expected| *expected != uid)
+        wave.value
+            .spec
+            .target
+            .cluster_uid
+            .as_ref()
+            .is_some_and(|expected| *expected != uid)
     });
     if let Some(wave) = other {
         let path = wave.file.path.clone();
-        return Err(Failure::refused(ApplyError::OtherCluster { path, url: cluster.url().into() })
-            .hint("look at the kubeconfig's context, or pull the target's inventory and plan again"));
+        return Err(Failure::refused(ApplyError::OtherCluster {
+            path,
+            url: cluster.url().into(),
+        })
+        .hint("look at the kubeconfig's context, or pull the target's inventory and plan again"));
     }
     let secrets: BTreeSet<At> = waves
         .iter()
-        .flat_map(|wave| wave.value.spec.sources.iter().filter_map(|s| s.credentials.clone()))
+        .flat_map(|wave| {
+            wave.value
+                .spec
+                .sources
+                .iter()
+                .filter_map(|s| s.credentials.clone())
+        })
         .map(|secret| At::new(plan.namespace(), secret))
         .collect();
-    cluster.check_secrets(&secrets).await.map_err(target::failed)
+    cluster
+        .check_secrets(&secrets)
+        .await
+        .map_err(target::failed)
 }
 
 /// Says what would change before anything does.
@@ -129,7 +161,10 @@ fn announce(
     for wave in waves {
         let spec = &wave.value.spec;
         let window = spec.window.as_ref().map_or_else(String::new, |window| {
-            format!(", window {} {} from {}", window.name, window.occurrence, window.from)
+            format!(
+                ", window {} {} from {}",
+                window.name, window.occurrence, window.from
+            )
         });
         output.say(&format!(
             "  {:<24} {}, {}{window}",
@@ -150,15 +185,22 @@ async fn approved(
     waves: Vec<Loaded<MigrationWave>>,
 ) -> Result<(Vec<Loaded<MigrationWave>>, Vec<WaveApproval>), Failure> {
     let now = Timestamp::now();
-    let mut approvals: Vec<WaveApproval> =
-        target::approvals(plan)?.into_iter().map(|approval| approval.value).collect();
-    let there = put::approvals(cluster, &plan.namespace()).await.map_err(target::failed)?;
+    let mut approvals: Vec<WaveApproval> = target::approvals(plan)?
+        .into_iter()
+        .map(|approval| approval.value)
+        .collect();
+    let there = put::approvals(cluster, &plan.namespace())
+        .await
+        .map_err(target::failed)?;
     let (mut run, mut left) = (Vec::new(), Vec::new());
     for wave in waves {
         let known = approvals.iter().chain(&there);
         if !target::is_approved(&wave.value, known, now) {
             if !(arguments.approve || asked(output, &wave.value)) {
-                output.say(&format!("{} is not approved and stays out", wave.value.name_any()));
+                output.say(&format!(
+                    "{} is not approved and stays out",
+                    wave.value.name_any()
+                ));
                 left.push(WaveName::new(wave.value.name_any()));
                 continue;
             }
@@ -201,7 +243,10 @@ fn reference() -> String {
 
 /// The lease, as this process: another one of the same person is another holder.
 async fn take_lease(cluster: &Cluster, output: &Output) -> Result<Lease, Failure> {
-    let host = env::var("HOSTNAME").ok().or_else(host_name).unwrap_or_else(|| "host".to_owned());
+    let host = env::var("HOSTNAME")
+        .ok()
+        .or_else(host_name)
+        .unwrap_or_else(|| "host".to_owned());
     let identity = format!(
         "apply@{host}:{}:{:x}",
         std::process::id(),
@@ -214,7 +259,9 @@ async fn take_lease(cluster: &Cluster, output: &Output) -> Result<Lease, Failure
             holder.clone_into(&mut said);
         }
     };
-    Lease::take(cluster, &identity, Some(LEASE_PATIENCE), waiting).await.map_err(target::failed)
+    Lease::take(cluster, &identity, Some(LEASE_PATIENCE), waiting)
+        .await
+        .map_err(target::failed)
 }
 
 fn host_name() -> Option<String> {
@@ -244,21 +291,24 @@ async fn run_waves(
     let scope = Scope::Plan {
         namespace: plan.namespace(),
         plan: plan.name(),
-        waves: waves.iter().map(|wave| WaveName::new(wave.value.name_any())).collect(),
+        waves: waves
+            .iter()
+            .map(|wave| WaveName::new(wave.value.name_any()))
+            .collect(),
     };
     let mut progress = Progress::new(output, plan.name().as_str());
     drive(cluster, lease, scope, Until::Finished, stop, &mut progress).await
 }
 
 /// What it came to, and the last words.
-fn conclude(
-    ended: Result<Ended, executor::Error>,
-    output: &Output,
-) -> Result<Outcome, Failure> {
+fn conclude(ended: Result<Ended, executor::Error>, output: &Output) -> Result<Outcome, Failure> {
     match ended {
         Ok(Ended::Finished(view)) => Ok(finished(&view, output)),
         Ok(Ended::Stopped(view)) => {
-            let active = view.machines.iter().filter(|m| matches!(m.state, MachineState::Active(_)));
+            let active = view
+                .machines
+                .iter()
+                .filter(|m| matches!(m.state, MachineState::Active(_)));
             output.say(&format!(
                 "interrupted: {} on their way go on in the cluster; the same command resumes",
                 count(active.count(), "import"),
@@ -271,14 +321,20 @@ fn conclude(
 
 fn finished(view: &RunView, output: &Output) -> Outcome {
     let total = view.machines.len();
-    let done = view.machines.iter().filter(|m| m.state == MachineState::Done).count();
+    let done = view
+        .machines
+        .iter()
+        .filter(|m| m.state == MachineState::Done)
+        .count();
     output.say(&format!("{done} of {} running", count(total, "VM")));
     for machine in &view.machines {
         let why = match &machine.state {
             MachineState::Done => continue,
             MachineState::Failed(why) => format!("failed: {why}"),
             MachineState::Blocked { by, name } => format!("held back: `{name}` ({by}) failed"),
-            MachineState::Waiting(wait) => format!("not begun: waits for {}", crate::progress::wait_text(wait)),
+            MachineState::Waiting(wait) => {
+                format!("not begun: waits for {}", crate::progress::wait_text(wait))
+            }
             MachineState::Active(stage) => crate::progress::stage_name(*stage).to_owned(),
         };
         output.say(&format!("  {:<24} {why}", machine.name.as_str()));
@@ -290,7 +346,10 @@ fn finished(view: &RunView, output: &Output) -> Outcome {
     for hold in view.holds.iter().filter(unfinished) {
         output.say(&format!("  wave {}: {}", hold.wave, hold_text(hold)));
     }
-    let begun = view.machines.iter().any(|machine| machine.attempt.is_some());
+    let begun = view
+        .machines
+        .iter()
+        .any(|machine| machine.attempt.is_some());
     match (done == total, begun) {
         (true, _) => Outcome::Done,
         (false, true) => Outcome::Unfinished,

@@ -41,9 +41,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         match waves.iter().find(|wave| is_called(wave, name)) {
             Some(wave) => chosen.push(wave),
             None => {
-                return Err(Failure::refused(ApproveError::Unknown { name: name.clone() }).hint(
-                    format!("the plan has {}", target::list(waves.iter().map(|w| w.value.name_any()))),
-                ));
+                return Err(
+                    Failure::refused(ApproveError::Unknown { name: name.clone() }).hint(format!(
+                        "the plan has {}",
+                        target::list(waves.iter().map(|w| w.value.name_any()))
+                    )),
+                );
             }
         }
     }
@@ -51,7 +54,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         for wave in chosen {
             let approval = target::approval_of(&wave.value, arguments.reference.clone());
             let path = target::write_approval(&plan, wave, &approval)?;
-            output.say(&format!("wrote {path} for {}", short(wave.value.spec.digest.as_str())));
+            output.say(&format!(
+                "wrote {path} for {}",
+                short(wave.value.spec.digest.as_str())
+            ));
         }
         return Ok(Outcome::Done);
     }
@@ -59,7 +65,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         for wave in chosen {
             let cluster = target::connect(&plan, &wave.value.spec.target.name).await?;
             let approval = target::approval_of(&wave.value, arguments.reference.clone());
-            put::approval(&cluster, &approval).await.map_err(target::failed)?;
+            put::approval(&cluster, &approval)
+                .await
+                .map_err(target::failed)?;
             output.say(&format!(
                 "approved {} as {}",
                 wave.value.name_any(),
@@ -73,7 +81,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 /// By its name, its file, or its file's stem.
 fn is_called(wave: &Loaded<MigrationWave>, name: &str) -> bool {
     let path = &wave.file.path;
-    wave.value.name_any() == name || path == name || path.file_name() == Some(name) || path.file_stem() == Some(name)
+    wave.value.name_any() == name
+        || path == name
+        || path.file_name() == Some(name)
+        || path.file_stem() == Some(name)
 }
 
 /// Why nothing was approved.

@@ -14,7 +14,7 @@ use crate::{interrupt, runtime, target};
 
 /// Run the waves of one target, in its cluster
 ///
-/// Waits for the lease of the engine, then drives it for every MigrationWave of the target, in all
+/// Waits for the lease of the engine, then drives it for every wave of the target, in all
 /// namespaces, until SIGTERM. Uses the pod's service account, else the current kubeconfig.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -52,7 +52,10 @@ async fn control(arguments: &Arguments, output: &Output) -> Result<Outcome, Fail
         lease = Lease::take(&cluster, &identity, None, waiting) => lease.map_err(target::failed)?,
         _ = stopped.wait_for(|stop| *stop) => return Ok(Outcome::Done),
     };
-    output.say(&format!("drives the engine of {} as `{identity}`", arguments.target));
+    output.say(&format!(
+        "drives the engine of {} as `{identity}`",
+        arguments.target
+    ));
 
     let scope = Scope::Target(arguments.target.clone());
     let mut progress = Progress::lines(output);

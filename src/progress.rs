@@ -52,15 +52,18 @@ impl<'o> Progress<'o> {
 
     /// In lines, whatever `output` may draw.
     pub fn lines(output: &'o Output) -> Self {
-        Self { live: None, ..Self::new(output, "") }
+        Self {
+            live: None,
+            ..Self::new(output, "")
+        }
     }
 
     /// Says a line that stays.
     pub fn line(&self, now: Timestamp, text: &str) {
-        let line = format!("{} {text}", now.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        let text = format!("{} {text}", now.strftime("%Y-%m-%dT%H:%M:%SZ"));
         match &self.live {
-            Some(live) => live.bars.suspend(|| self.output.say(&line)),
-            None => self.output.say(&line),
+            Some(live) => live.bars.suspend(|| self.output.say(&text)),
+            None => self.output.say(&text),
         }
     }
 
@@ -116,17 +119,19 @@ impl Observer for Progress<'_> {
         match notice {
             Notice::Synced | Notice::Did(_) => {}
             Notice::Failed { error, pause } => {
-                let mut text = format!("failed to {error}");
-                if let Some(cause) = std::error::Error::source(error) {
-                    text.push_str(&format!(": {cause}"));
-                }
+                let cause = std::error::Error::source(error);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                let text = format!("failed to {error}{cause}");
                 if self.failure.as_ref() != Some(&text) {
                     self.line(now, &format!("{text}; again in {} s", pause.as_secs()));
                     self.failure = Some(text);
                 }
             }
             Notice::Blind { kind, reason } => {
-                self.line(now, &format!("cannot follow {kind} objects, so nothing is begun: {reason}"));
+                self.line(
+                    now,
+                    &format!("cannot follow {kind} objects, so nothing is begun: {reason}"),
+                );
             }
             Notice::SeesAgain => self.line(now, "the cluster answers again"),
         }
@@ -136,21 +141,33 @@ impl Observer for Progress<'_> {
 impl Live {
     fn new(title: &str) -> Self {
         let bars = MultiProgress::new();
-        let head = bars.add(ProgressBar::new(0));
+        // Of length 0 it would look full.
+        let head = bars.add(ProgressBar::new(1));
         head.set_style(style("{prefix}  ▕{bar:24}▏ {msg}"));
         head.set_prefix(title.to_owned());
-        Self { bars, head, rows: BTreeMap::new() }
+        Self {
+            bars,
+            head,
+            rows: BTreeMap::new(),
+        }
     }
 
     fn draw(&mut self, view: &RunView, now: Timestamp) {
         let count = |wanted: fn(&MachineState) -> bool| {
-            view.machines.iter().filter(|machine| wanted(&machine.state)).count()
+            view.machines
+                .iter()
+                .filter(|machine| wanted(&machine.state))
+                .count()
         };
         let done = count(|state| matches!(state, MachineState::Done));
         let failed = count(|state| matches!(state, MachineState::Failed(_)));
         self.head.set_length(view.machines.len() as u64);
         self.head.set_position(done as u64);
-        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let failed = if failed > 0 {
+            format!(", {failed} failed")
+        } else {
+            String::new()
+        };
         self.head.set_message(format!(
             "{done} of {} running{failed}   scratch {} of {}",
             view.machines.len(),
@@ -176,13 +193,19 @@ impl Live {
             keep
         });
         for (at, machine) in active {
-            let MachineState::Active(stage) = &machine.state else { continue };
+            let MachineState::Active(stage) = &machine.state else {
+                continue;
+            };
             let row = self.rows.entry(at.clone()).or_insert_with(|| {
                 let row = self.bars.add(ProgressBar::new_spinner());
                 row.enable_steady_tick(Duration::from_secs(1));
                 row
             });
-            row.set_prefix(format!("{:<14} {:<22}", stage_name(*stage), machine.name.as_str()));
+            row.set_prefix(format!(
+                "{:<14} {:<22}",
+                stage_name(*stage),
+                machine.name.as_str()
+            ));
             match machine.off {
                 // The clock of the row is the machine's downtime.
                 Some(off) if machine.ready.is_none() => {
@@ -206,15 +229,17 @@ impl Drop for Live {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("█▌░")
+    ProgressStyle::with_template(template)
+        .expect("the template is a constant")
+        .progress_chars("█▌░")
 }
 
 /// Whether a source is only just being looked at: that is no news yet.
 fn is_new(hold: &Hold, now: Timestamp) -> bool {
     match &hold.reason {
-        HoldReason::SourceNotReady { since, .. } => since.is_none_or(|since| {
-            now.duration_since(since).as_secs() < SOURCE_IS_NEW_SECONDS
-        }),
+        HoldReason::SourceNotReady { since, .. } => {
+            since.is_none_or(|since| now.duration_since(since).as_secs() < SOURCE_IS_NEW_SECONDS)
+        }
         _ => false,
     }
 }
@@ -239,7 +264,10 @@ fn downtime(machine: &MachineView) -> String {
     match (machine.off, machine.ready) {
         (Some(off), Some(ready)) => {
             let seconds = ready.duration_since(off).as_secs();
-            format!(", was down for {}", Seconds(u64::try_from(seconds).unwrap_or(0)))
+            format!(
+                ", was down for {}",
+                Seconds(u64::try_from(seconds).unwrap_or(0))
+            )
         }
         _ => String::new(),
     }
@@ -261,7 +289,11 @@ pub fn wait_text(wait: &Wait) -> String {
 pub fn hold_text(hold: &Hold) -> String {
     match &hold.reason {
         HoldReason::AwaitingApproval { digest } => {
-            format!("awaits approval of {}: windrow approve {}", short(digest), hold.wave)
+            format!(
+                "awaits approval of {}: windrow approve {}",
+                short(digest),
+                hold.wave
+            )
         }
         HoldReason::ApprovalExpired { at } => format!("its approval expired at {at}"),
         HoldReason::OutsideWindow { opens: Some(opens) } => format!("its window opens at {opens}"),
@@ -274,12 +306,22 @@ pub fn hold_text(hold: &Hold) -> String {
         HoldReason::OtherCluster { expected } => {
             format!("for another cluster, whose kube-system has the uid {expected}")
         }
-        HoldReason::SourceNotReady { source, since: None, .. } => {
+        HoldReason::SourceNotReady {
+            source,
+            since: None,
+            ..
+        } => {
             format!("source `{source}` is not there yet")
         }
-        HoldReason::SourceNotReady { source, since: Some(since), message } => format!(
+        HoldReason::SourceNotReady {
+            source,
+            since: Some(since),
+            message,
+        } => format!(
             "source `{source}` is not ready since {since}: {}",
-            message.as_deref().unwrap_or("unreachable, or its Secret is wrong")
+            message
+                .as_deref()
+                .unwrap_or("unreachable, or its Secret is wrong")
         ),
         HoldReason::SourceDiffers { source } => {
             format!("source `{source}` is there with another address; rename one of the two")

@@ -39,7 +39,10 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let plan = load::plan(&arguments.plan)?;
-    let waves = target::waves(&plan, &target::waves_folder(&plan, arguments.waves.as_ref()))?;
+    let waves = target::waves(
+        &plan,
+        &target::waves_folder(&plan, arguments.waves.as_ref()),
+    )?;
     let mut chosen = Vec::new();
     for name in &arguments.vms {
         chosen.push(find(&waves, name)?);
@@ -52,7 +55,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         for (name, import) in chosen {
             let cluster = target::connect(&plan, &name).await?;
             let record = At::new(plan.namespace(), import.record.clone());
-            match put::retry(&cluster, &record).await.map_err(target::failed)? {
+            match put::retry(&cluster, &record)
+                .await
+                .map_err(target::failed)?
+            {
                 Retry::Ready => {
                     output.say(&format!("{}: the next run tries again", import.name));
                 }
@@ -61,6 +67,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                         "{}: has not failed, it is {}: nothing done",
                         import.name,
                         stage_name(stage)
+                    ));
+                    outcome = Outcome::Refused;
+                }
+                Retry::HasMachine(machine) => {
+                    output.say(&format!(
+                        "{}: machine `{machine}` was made after all, and deleting the import now \
+                         would take its disks: the import goes on once it is ready; to begin \
+                         anew, delete machine and import yourself. Nothing done",
+                        import.name
                     ));
                     outcome = Outcome::Refused;
                 }
@@ -83,7 +98,11 @@ fn find<'w>(
         .iter()
         .flat_map(|wave| {
             let target = &wave.value.spec.target.name;
-            wave.value.spec.imports.iter().map(move |import| (target, import))
+            wave.value
+                .spec
+                .imports
+                .iter()
+                .map(move |import| (target, import))
         })
         .filter(|(_, import)| {
             import.name.as_str() == name
@@ -93,10 +112,17 @@ fn find<'w>(
         .collect();
     match found.as_slice() {
         [(target, import)] => Ok(((*target).clone(), *import)),
-        [] => Err(Failure::refused(RetryError::Unknown { name: name.to_owned() })
-            .hint("`windrow status` lists the machines of the plan")),
-        several => Err(Failure::refused(RetryError::Ambiguous { name: name.to_owned() })
-            .hint(format!("say which: {}", target::list(several.iter().map(|(_, i)| &i.vm))))),
+        [] => Err(Failure::refused(RetryError::Unknown {
+            name: name.to_owned(),
+        })
+        .hint("`windrow status` lists the machines of the plan")),
+        several => Err(Failure::refused(RetryError::Ambiguous {
+            name: name.to_owned(),
+        })
+        .hint(format!(
+            "say which: {}",
+            target::list(several.iter().map(|(_, i)| &i.vm))
+        ))),
     }
 }
 

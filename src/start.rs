@@ -20,10 +20,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     runtime::block_on(async {
         let (plan, name, namespace) = arguments.place.read()?;
         let cluster = target::connect(&plan, &name).await?;
-        let was_there = put::start(&cluster, &namespace).await.map_err(target::failed)?;
-        output.say(&match was_there {
-            true => format!("what is in namespace `{namespace}` of {name} goes on"),
-            false => format!("nothing was stopped in namespace `{namespace}` of {name}"),
+        let was_there = put::start(&cluster, &namespace)
+            .await
+            .map_err(target::failed)?;
+        output.say(&if was_there {
+            format!("what is in namespace `{namespace}` of {name} goes on")
+        } else {
+            format!("nothing was stopped in namespace `{namespace}` of {name}")
         });
         Ok(Outcome::Done)
     })

@@ -50,32 +50,37 @@ enum Form {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    runtime::block_on(async {
-        let plan = load::plan(&arguments.plan.plan)?;
-        let folder = target::waves_folder(&plan, arguments.waves.as_ref());
-        let waves = target::waves(&plan, &folder)?;
-        let name = target::choose(&plan, arguments.target.as_ref(), &waves)?;
-        let cluster = target::connect(&plan, &name).await?;
-        cluster.check().await.map_err(target::failed)?;
-        let scope = Scope::Plan {
-            namespace: plan.namespace(),
-            plan: plan.name(),
-            waves: waves.iter().map(|wave| WaveName::new(wave.value.name_any())).collect(),
-        };
-        let view = look(&cluster, scope).await.map_err(target::failed)?;
-        if view.machines.is_empty() {
-            output.say(&format!(
-                "no wave of `{}` is in the cluster yet: windrow apply {}",
-                plan.name(),
-                arguments.plan.plan
-            ));
-        }
-        match arguments.output {
-            Form::Table => output.data(&table(&view, output.width(), Timestamp::now())),
-            Form::Json => output.data(&format!("{:#}\n", json(&view))),
-        }
-        Ok(Outcome::Done)
-    })
+    runtime::block_on(show(arguments, output))
+}
+
+async fn show(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let plan = load::plan(&arguments.plan.plan)?;
+    let folder = target::waves_folder(&plan, arguments.waves.as_ref());
+    let waves = target::waves(&plan, &folder)?;
+    let name = target::choose(&plan, arguments.target.as_ref(), &waves)?;
+    let cluster = target::connect(&plan, &name).await?;
+    cluster.check().await.map_err(target::failed)?;
+    let scope = Scope::Plan {
+        namespace: plan.namespace(),
+        plan: plan.name(),
+        waves: waves
+            .iter()
+            .map(|wave| WaveName::new(wave.value.name_any()))
+            .collect(),
+    };
+    let view = look(&cluster, scope).await.map_err(target::failed)?;
+    if view.machines.is_empty() {
+        output.say(&format!(
+            "no wave of `{}` is in the cluster yet: windrow apply {}",
+            plan.name(),
+            arguments.plan.plan
+        ));
+    }
+    match arguments.output {
+        Form::Table => output.data(&table(&view, output.width(), Timestamp::now())),
+        Form::Json => output.data(&format!("{:#}\n", json(&view))),
+    }
+    Ok(Outcome::Done)
 }
 
 fn table(view: &RunView, width: usize, now: Timestamp) -> String {
@@ -96,7 +101,11 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
         ]);
     }
     let mut text = format!("{}\n", table.trim_fmt());
-    let done = view.machines.iter().filter(|m| m.state == MachineState::Done).count();
+    let done = view
+        .machines
+        .iter()
+        .filter(|m| m.state == MachineState::Done)
+        .count();
     writeln!(
         text,
         "\n{done} of {} running, scratch {} of {} held",

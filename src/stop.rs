@@ -14,7 +14,7 @@ use crate::{runtime, target};
 
 /// Begin nothing more
 ///
-/// Creates the ConfigMap `windrow-stop`, which no Git tool owns; any one of that name stops, also
+/// Creates a config map named `windrow-stop`, which no Git tool owns; any one of that name stops, also
 /// one made by hand. Imports that the engine has begun go on: it cannot be interrupted.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -67,7 +67,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             Mode::Admit => StopMode::Admit,
             Mode::Withdraw => StopMode::Withdraw,
         };
-        put::stop(&cluster, &namespace, mode).await.map_err(target::failed)?;
+        put::stop(&cluster, &namespace, mode)
+            .await
+            .map_err(target::failed)?;
         output.say(&format!(
             "stopped in namespace `{namespace}` of {name}: nothing more is begun; windrow start \
              takes it back"

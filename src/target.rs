@@ -41,19 +41,25 @@ pub fn choose(
     waves: &[Loaded<MigrationWave>],
 ) -> Result<TargetName, Failure> {
     if let Some(name) = wanted {
-        return match plan.site().targets.iter().any(|target| target.name == *name) {
-            true => Ok(name.clone()),
-            false => Err(Failure::misused(TargetError::Unknown { name: name.clone() })
-                .hint(format!("the site has {}", list(plan.site().targets.iter().map(|t| &t.name))))),
-        };
+        let targets = &plan.site().targets;
+        if targets.iter().any(|target| target.name == *name) {
+            return Ok(name.clone());
+        }
+        let there = list(targets.iter().map(|target| &target.name));
+        let error = TargetError::Unknown { name: name.clone() };
+        return Err(Failure::misused(error).hint(format!("the site has {there}")));
     }
-    let of_waves: BTreeSet<&TargetName> =
-        waves.iter().map(|wave| &wave.value.spec.target.name).collect();
+    let of_waves: BTreeSet<&TargetName> = waves
+        .iter()
+        .map(|wave| &wave.value.spec.target.name)
+        .collect();
     match (of_waves.len(), of_waves.first()) {
         (1, Some(name)) => Ok((*name).clone()),
         (0, _) => Ok(plan.spec().target.name.clone()),
-        _ => Err(Failure::misused(TargetError::Several)
-            .hint(format!("choose one with --target: {}", list(of_waves.into_iter())))),
+        _ => Err(Failure::misused(TargetError::Several).hint(format!(
+            "choose one with --target: {}",
+            list(of_waves.into_iter())
+        ))),
     }
 }
 
@@ -82,20 +88,27 @@ pub fn waves(plan: &LoadedPlan, folder: &Utf8Path) -> Result<Vec<Loaded<Migratio
                 hint: Some("run `windrow plan` again, and change the plan instead".to_owned()),
             });
         }
-        if spec.plan != plan.name() || wave.value.namespace().as_deref() != Some(plan.namespace().as_str()) {
+        if spec.plan != plan.name()
+            || wave.value.namespace().as_deref() != Some(plan.namespace().as_str())
+        {
             mistakes.push(Diagnostic {
                 level: Level::Error,
                 kind: "otherPlan",
                 message: format!("the wave is of another plan than `{}`", plan.name()),
                 spot: wave.spot("spec.plan"),
-                notes: vec![format!("`{}` is in namespace `{}`", plan.name(), plan.namespace())],
+                notes: vec![format!(
+                    "`{}` is in namespace `{}`",
+                    plan.name(),
+                    plan.namespace()
+                )],
                 hint: Some("name its folder with --waves, or plan again".to_owned()),
             });
         }
     }
-    match mistakes.is_empty() {
-        true => Ok(waves),
-        false => Err(Failure::diagnostics(mistakes)),
+    if mistakes.is_empty() {
+        Ok(waves)
+    } else {
+        Err(Failure::diagnostics(mistakes))
     }
 }
 
@@ -111,7 +124,9 @@ pub fn approvals_folder(plan: &LoadedPlan) -> Utf8PathBuf {
 
 /// Where the waves of a plan are, unless told otherwise.
 pub fn waves_folder(plan: &LoadedPlan, wanted: Option<&Utf8PathBuf>) -> Utf8PathBuf {
-    wanted.cloned().unwrap_or_else(|| plan.folder().join("waves"))
+    wanted
+        .cloned()
+        .unwrap_or_else(|| plan.folder().join("waves"))
 }
 
 /// Whether `wave` may run now as far as approvals go; the machine asks again at every step.
@@ -155,7 +170,12 @@ pub fn write_approval(
 ) -> Result<Utf8PathBuf, Failure> {
     let folder = approvals_folder(plan);
     let path = folder.join(wave.file.path.file_name().unwrap_or("wave.yaml"));
-    let failed = |source| Failure::misused(TargetError::Write { path: path.clone(), source });
+    let failed = |source| {
+        Failure::misused(TargetError::Write {
+            path: path.clone(),
+            source,
+        })
+    };
     fs::create_dir_all(&folder).map_err(failed)?;
     fs::write(&path, schemas::yaml::write_file(approval, &[])).map_err(failed)?;
     Ok(path)
@@ -163,7 +183,12 @@ pub fn write_approval(
 
 /// The objects of kind `T` in the `*.yaml` of `folder`, by file name; none where it is not there.
 fn objects<T: File>(folder: &Utf8Path) -> Result<Vec<Loaded<T>>, Failure> {
-    let failed = |source| Failure::misused(TargetError::List { path: folder.to_owned(), source });
+    let failed = |source| {
+        Failure::misused(TargetError::List {
+            path: folder.to_owned(),
+            source,
+        })
+    };
     let entries = match folder.read_dir_utf8() {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

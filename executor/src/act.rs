@@ -204,8 +204,9 @@ impl Hands {
         create(&self.api(at), Kind::Import, at, import).await
     }
 
-    /// Whether `status` says that an import is gone which is there: the watch that should show it
-    /// is behind the one that shows the record. Asked only for a record that would be held.
+    /// Whether `status` ends an attempt by an import that has moved on: the watch that should show
+    /// it is behind. A connection may be dead for minutes before anybody notices, and a machine
+    /// that slept wakes up with an old picture and a new time.
     async fn is_mistaken(
         &self,
         record: &At,
@@ -216,15 +217,17 @@ impl Hands {
             return Ok(false);
         };
         let import = At::new(spec.namespace.clone(), spec.attempt.import.clone());
-        if status.stage != Stage::Held || seen.imports.contains_key(&import) {
+        if !matches!(status.stage, Stage::Held | Stage::Failed) {
             return Ok(false);
         }
+        let known = seen.imports.get(&import);
         let live = self
             .api::<VirtualMachineImport>(&import)
             .get_metadata_opt(import.name.as_str())
             .await
             .map_err(|error| Error::of("get", what::<VirtualMachineImport>(&import), error))?;
-        Ok(live.is_some())
+        let version = live.and_then(|live| live.metadata.resource_version);
+        Ok(version.as_deref() != known.map(|import| import.resource_version.as_str()))
     }
 
     async fn nudge(&self, at: &At, ready: jiff::Timestamp) -> Result<Outcome, Error> {

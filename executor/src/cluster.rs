@@ -79,6 +79,13 @@ impl Cluster {
         Ok(Self { client, url })
     }
 
+    /// By a client that is there already.
+    #[cfg(test)]
+    pub(crate) fn of(client: Client) -> Self {
+        let url = String::new();
+        Self { client, url }
+    }
+
     /// The client, for what is not here.
     pub fn client(&self) -> &Client {
         &self.client
@@ -92,18 +99,21 @@ impl Cluster {
     /// Whether the API server answers, knows us, and has every kind that a run needs.
     pub async fn check(&self) -> Result<(), Error> {
         self.check_version().await?;
-        tokio::try_join!(
-            self.check_kind::<MigrationPlan>(schemas::API_VERSION),
-            self.check_kind::<MigrationWave>(schemas::API_VERSION),
-            self.check_kind::<WaveApproval>(schemas::API_VERSION),
-            self.check_kind::<MachineMigration>(schemas::API_VERSION),
-            self.check_kind::<VirtualMachineImport>(ENGINE_GROUP),
-            self.check_kind::<VmwareSource>(ENGINE_GROUP),
-            self.check_kind::<OpenstackSource>(ENGINE_GROUP),
-            self.check_kind::<OvaSource>(ENGINE_GROUP),
-            self.check_kind::<VirtualMachineImage>("harvesterhci.io/v1beta1"),
-            self.check_kind::<VirtualMachine>("kubevirt.io/v1"),
-        )?;
+        let kinds = async {
+            tokio::try_join!(
+                self.check_kind::<MigrationPlan>(schemas::API_VERSION),
+                self.check_kind::<MigrationWave>(schemas::API_VERSION),
+                self.check_kind::<WaveApproval>(schemas::API_VERSION),
+                self.check_kind::<MachineMigration>(schemas::API_VERSION),
+                self.check_kind::<VirtualMachineImport>(ENGINE_GROUP),
+                self.check_kind::<VmwareSource>(ENGINE_GROUP),
+                self.check_kind::<OpenstackSource>(ENGINE_GROUP),
+                self.check_kind::<OvaSource>(ENGINE_GROUP),
+                self.check_kind::<VirtualMachineImage>("harvesterhci.io/v1beta1"),
+                self.check_kind::<VirtualMachine>("kubevirt.io/v1"),
+            )
+        };
+        Box::pin(kinds).await?;
         Ok(())
     }
 

@@ -109,7 +109,8 @@ pub async fn drive(
     stop: watch::Receiver<bool>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, Error> {
-    let watches = Watches::start(cluster, scope).await?;
+    // Boxed: a dozen watches start in it.
+    let watches = Box::pin(Watches::start(cluster, scope)).await?;
     let mut driver = Driver {
         cluster,
         lease,
@@ -125,12 +126,12 @@ pub async fn drive(
         scratch: None,
         view: RunView::default(),
     };
-    driver.run().await
+    Box::pin(driver.run()).await
 }
 
 /// How the run stands, without doing anything: for `windrow status`. Needs no lease.
 pub async fn look(cluster: &Cluster, scope: Scope) -> Result<RunView, Error> {
-    let watches = Watches::start(cluster, scope).await?;
+    let watches = Box::pin(Watches::start(cluster, scope)).await?;
     let synced = async {
         while !watches.synced() {
             watches.changed().await;

@@ -280,3 +280,69 @@ fn place() -> At {
 fn what() -> String {
     format!("Lease `{}`", place())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower_test::mock;
+
+    use super::*;
+
+    fn lease(holder: &str) -> Value {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": "windrow", "namespace": "harvester-system", "resourceVersion": "5" },
+            "spec": { "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 2 },
+        })
+    }
+
+    /// Renews once against a server that gives `turns`; gives the answer and what was put last.
+    async fn renew(turns: Vec<(Method, u16, Value)>) -> (Option<String>, Value) {
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let keeper = Keeper::new(&Client::new(service, "default"), "me");
+        let playing = async move {
+            let mut server = pin!(server);
+            let mut last = Value::Null;
+            for (method, code, answer) in turns {
+                let (request, send) = server.next_request().await.expect("one more request");
+                assert_eq!(*request.method(), method);
+                let body = request.into_body().collect_bytes().await.expect("a body");
+                last = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                let answer = Body::from(answer.to_string().into_bytes());
+                send.send_response(
+                    Response::builder()
+                        .status(code)
+                        .body(answer)
+                        .expect("an answer"),
+                );
+            }
+            last
+        };
+        let (answer, last) = tokio::join!(async move { keeper.renew_once().await }, playing);
+        (answer.expect("no error"), last)
+    }
+
+    // Ours is renewed over exactly what was seen, without counting as a change of holder.
+    #[tokio::test]
+    async fn renewed() {
+        let turns = vec![
+            (Method::GET, 200, lease("me")),
+            (Method::PUT, 200, lease("me")),
+        ];
+        let (taken_by, put) = renew(turns).await;
+        assert_eq!(taken_by, None);
+        assert_eq!(put["metadata"]["resourceVersion"], "5");
+        assert_eq!(put["spec"]["leaseTransitions"], 2);
+    }
+
+    // One that somebody else has is lost; it is not written.
+    #[tokio::test]
+    async fn lost() {
+        let (taken_by, _) = renew(vec![(Method::GET, 200, lease("other"))]).await;
+        assert_eq!(taken_by.as_deref(), Some("other"));
+    }
+}

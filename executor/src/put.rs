@@ -15,7 +15,7 @@ use schemas::approval::WaveApproval;
 use schemas::ids::Namespace;
 use schemas::machine::{MachineMigration, Stage};
 use schemas::plan::MigrationPlan;
-use schemas::upstream::VirtualMachineImport;
+use schemas::upstream::{ImportState, VirtualMachineImport};
 use schemas::wave::MigrationWave;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,7 +91,7 @@ pub async fn start(cluster: &Cluster, namespace: &Namespace) -> Result<bool, Err
 }
 
 /// What became of asking for another attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// The next run opens another attempt.
     Ready,
@@ -99,6 +99,8 @@ pub enum Retry {
     NotFailed(Stage),
     /// It has no record: it was never begun.
     NoRecord,
+    /// Its import has made this machine, whose disks would go with it (L04).
+    HasMachine(At),
 }
 
 /// Makes a machine that failed ready for another attempt: deletes what is left of its import, then
@@ -124,7 +126,24 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
     );
     let uid = object.status.as_ref().and_then(|status| status.uid.clone());
     if let Some(uid) = uid {
-        delete_import(cluster, &import, uid).await?;
+        let imports: Api<VirtualMachineImport> = namespaced(cluster, &import);
+        let there = imports.get_opt(import.name.as_str()).await;
+        let there = there.map_err(|error| {
+            Error::of("get", format!("VirtualMachineImport `{import}`"), error)
+        })?;
+        let version = there.as_ref().and_then(ResourceExt::resource_version);
+        let state = there.and_then(|import| import.status).map(|status| status.import_status);
+        if state.is_some_and(|state| {
+            matches!(
+                state,
+                ImportState::VirtualMachineCreated | ImportState::VirtualMachineRunning
+            )
+        }) {
+            let machine = At::new(import.namespace, object.spec.machine);
+            return Ok(Retry::HasMachine(machine));
+        }
+        // Only as it was seen: it may be making its machine just now.
+        delete_import(cluster, &import, uid, version).await?;
     }
     if let Some(status) = &mut object.status {
         status.stage = Stage::Withdrawn;
@@ -137,13 +156,18 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
 }
 
 /// Deletes the import that is known by `uid`, and waits until it is gone.
-async fn delete_import(cluster: &Cluster, at: &At, uid: String) -> Result<(), Error> {
+async fn delete_import(
+    cluster: &Cluster,
+    at: &At,
+    uid: String,
+    resource_version: Option<String>,
+) -> Result<(), Error> {
     let api: Api<VirtualMachineImport> = namespaced(cluster, at);
     let what = || format!("VirtualMachineImport `{at}`");
     let params = DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(uid.clone()),
-            resource_version: None,
+            resource_version,
         }),
         ..DeleteParams::default()
     };
@@ -222,4 +246,67 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     Api::namespaced(cluster.client().clone(), at.namespace.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use http::{Method, Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use tower_test::mock;
+
+    use super::*;
+
+    const RECORD: &str =
+        "/apis/windrow.dev/v1alpha1/namespaces/plans/machinemigrations/erp-00c0ffee";
+    const IMPORT: &str =
+        "/apis/migration.harvesterhci.io/v1beta1/namespaces/erp/virtualmachineimports/w00c0ffee1";
+
+    // An import that was given up and then made its machine after all is left alone: its images,
+    // and with them the machine's disks, would go with it.
+    #[tokio::test]
+    async fn retry_leaves_a_machine_its_disks() {
+        let record = json!({
+            "apiVersion": "windrow.dev/v1alpha1", "kind": "MachineMigration",
+            "metadata": { "name": "erp-00c0ffee", "namespace": "plans", "resourceVersion": "8" },
+            "spec": {
+                "vm": "shelf/erp", "name": "erp", "plan": "erp", "wave": "erp-010",
+                "digest": "sha256:0", "namespace": "erp", "machine": "erp",
+                "size": { "peak": "2Gi", "resident": "1Gi", "transfer": "1Gi", "disks": "1Gi" },
+                "attempt": { "number": 1, "import": "w00c0ffee1", "opened": "2026-11-28T00:00:00Z" },
+            },
+            "status": { "attempt": 1, "uid": "u", "stage": "Failed" },
+        });
+        let import = json!({
+            "apiVersion": "migration.harvesterhci.io/v1beta1", "kind": "VirtualMachineImport",
+            "metadata": {
+                "name": "w00c0ffee1", "namespace": "erp", "uid": "u", "resourceVersion": "9",
+            },
+            "spec": {
+                "sourceCluster": { "apiVersion": "v", "kind": "k", "name": "n", "namespace": "n" },
+                "virtualMachineName": "erp",
+            },
+            "status": { "importStatus": "virtualMachineCreated" },
+        });
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let cluster = Cluster::of(Client::new(service, "default"));
+        let server = async move {
+            let mut server = pin!(server);
+            for (path, answer) in [(RECORD, record), (IMPORT, import)] {
+                let (request, send) = server.next_request().await.expect("one more request");
+                assert_eq!((request.method(), request.uri().path()), (&Method::GET, path));
+                let answer = Body::from(answer.to_string().into_bytes());
+                send.send_response(Response::new(answer));
+            }
+        };
+        let at = At::new("plans", "erp-00c0ffee");
+        let (answer, ()) = tokio::join!(
+            async move { retry(&cluster, &at).await },
+            server
+        );
+        let machine = At::new("erp", "erp");
+        assert_eq!(answer.expect("no error"), Retry::HasMachine(machine));
+    }
 }

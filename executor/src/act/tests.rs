@@ -282,21 +282,41 @@ async fn record_conflict() {
     assert_eq!(bodies[0]["status"]["stage"], "Exporting");
 }
 
-// Before an import is written down as gone, the API server is asked: our watch may be behind.
+// Before an import is written down as gone or failed, the API server is asked: our watch may be
+// behind. One that is as we see it is written down.
 #[tokio::test]
-async fn gone_is_asked_for() {
-    let action = Action::Record {
+async fn an_end_is_asked_for() {
+    const STATUS: &str =
+        "/apis/windrow.dev/v1alpha1/namespaces/plans/machinemigrations/erp-00c0ffee/status";
+    let ended = |stage| Action::Record {
         at: record_at(),
         resource_version: "7".to_owned(),
         status: MachineStatus {
             attempt: 1,
-            stage: Stage::Held,
+            stage,
             ..MachineStatus::default()
         },
     };
-    let turns = vec![turn(Method::GET, IMPORT, 200, import("9"))];
-    let (outcome, _) = act(action, seen(None), turns).await;
-    assert_eq!(outcome.expect("no error"), Outcome::LookAgain);
+    let mut exporting = seen(Some(ImportState::SourceReady));
+    let known = exporting
+        .imports
+        .get_mut(&import_at())
+        .expect("the import");
+    known.resource_version = "9".to_owned();
+    for (stage, picture, live) in [
+        (Stage::Held, seen(None), import("9")),
+        (Stage::Failed, exporting.clone(), import("10")),
+    ] {
+        let turns = vec![turn(Method::GET, IMPORT, 200, live)];
+        let (outcome, _) = act(ended(stage), picture, turns).await;
+        assert_eq!(outcome.expect("no error"), Outcome::LookAgain, "{stage:?}");
+    }
+    let turns = vec![
+        turn(Method::GET, IMPORT, 200, import("9")),
+        turn(Method::PUT, STATUS, 200, record(&json!({ "attempt": 1 }))),
+    ];
+    let (outcome, _) = act(ended(Stage::Failed), exporting, turns).await;
+    assert!(matches!(outcome, Ok(Outcome::Done(_))));
 }
 
 // A finished import leaves its images behind even if the engine has not taken them out yet; one
