@@ -10,6 +10,9 @@ use schemas::units::{Bytes, Seconds};
 
 use super::{Job, Problem, Schedule, Slot};
 
+/// Later than anything.
+const NEVER: Seconds = Seconds(u64::MAX);
+
 /// A rule that a schedule breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -240,43 +243,53 @@ fn exports(own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
 /// hold that are exported and not released.
 fn scratch(problem: &Problem, target: usize, own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
     let limit = &problem.targets[target];
+    // What becomes free at a time is free for what starts then: releases come first.
+    let mut events: Vec<(Seconds, u8, Bytes)> = Vec::with_capacity(own.len() * 3);
     for (job, slot) in own {
-        let at = slot.times.export_start;
-        let others = own.iter().filter(|(other, _)| other.vm != job.vm);
-        let resident: Bytes = others
-            .filter(|(_, other)| other.times.exported <= at && at < other.times.released)
-            .map(|(other, _)| other.size.resident.0)
-            .sum();
-        let held = resident + job.size.peak.0.max(job.size.resident.0);
-        if held > limit.usable {
-            found.push(Violation::ScratchExceeded {
+        let (resident, times) = (job.size.resident.0, &slot.times);
+        let peak = job.size.peak.0.max(resident);
+        events.push((times.released, 0, resident));
+        events.push((times.exported, 1, resident));
+        events.push((times.export_start, 2, peak));
+    }
+    events.sort_unstable();
+    let mut resident = Bytes::ZERO;
+    for (at, what, bytes) in events {
+        match what {
+            0 => resident = resident.saturating_sub(bytes),
+            1 => resident += bytes,
+            _ if resident + bytes > limit.usable => found.push(Violation::ScratchExceeded {
                 target: limit.name.clone(),
                 at,
-                held,
+                held: resident + bytes,
                 usable: limit.usable,
-            });
+            }),
+            _ => {}
         }
     }
 }
 
-/// All machines of a workload run before one that depends on it is created.
+/// All machines of a workload run before one that depends on it is created; told of the last.
 fn dependencies(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
     let running: BTreeMap<&VmKey, Seconds> = pairs
         .iter()
         .map(|(job, slot)| (&job.vm, slot.times.running))
         .collect();
-    let mut members: Vec<Vec<&Job>> = vec![Vec::new(); problem.workloads.len()];
+    // By workload: its last machine, and when it runs; never, if it has no slot.
+    let mut last: Vec<Option<(Seconds, &VmKey)>> = vec![None; problem.workloads.len()];
     for job in &problem.jobs {
-        members[job.workload].push(job);
+        let at = running.get(&job.vm).copied().unwrap_or(NEVER);
+        let so_far = &mut last[job.workload];
+        *so_far = (*so_far).max(Some((at, &job.vm)));
     }
     for (job, slot) in pairs {
         let after = &problem.workloads[job.workload].after;
-        for other in after.iter().flat_map(|workload| &members[*workload]) {
-            let (vm, on) = (slot.vm.clone(), other.vm.clone());
-            match running.get(&other.vm) {
-                Some(running) if *running <= slot.times.created => {}
-                Some(_) => found.push(Violation::TooEarly { vm, on }),
-                None => found.push(Violation::WithoutDependency { vm, on }),
+        for (at, other) in after.iter().filter_map(|workload| last[*workload]) {
+            let (vm, on) = (slot.vm.clone(), other.clone());
+            if at == NEVER {
+                found.push(Violation::WithoutDependency { vm, on });
+            } else if at > slot.times.created {
+                found.push(Violation::TooEarly { vm, on });
             }
         }
     }

@@ -6,6 +6,7 @@
 //! one clock, because dependencies cross them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::admission::{Ahead, Due, due, lead};
@@ -148,6 +149,19 @@ struct Lane {
     curve: Vec<ScratchStep>,
 }
 
+/// What keeps a job back: [`Held`] by positions, for it is asked often and told once.
+#[derive(Clone, Debug)]
+enum Hold {
+    /// Somebody it depends on does not run.
+    Dependency,
+    /// The next window that is long enough opens then.
+    Window(Seconds),
+    /// This job is under way.
+    Exclusion(usize),
+    /// So much scratch is lacking beside these jobs.
+    Scratch(Bytes, Rc<[usize]>),
+}
+
 struct Decoder<'a> {
     estate: &'a Estate<'a>,
     lanes: Vec<Lane>,
@@ -158,7 +172,7 @@ struct Decoder<'a> {
     /// By workload: the job that was the last of its dependencies to run.
     opened_by: Vec<Option<usize>>,
     /// By job: what kept it back when it was last looked at, and when that was.
-    held: Vec<Option<(Millis, Held)>>,
+    held: Vec<Option<(Millis, Hold)>>,
     /// By job: the import created before it, the window it is in.
     placed: Vec<Option<(ImportId, Held, Option<Window>)>>,
     now: Millis,
@@ -292,10 +306,11 @@ impl<'a> Decoder<'a> {
         if target.live.values().any(|(id, _)| target.is_in_front(*id)) {
             return;
         }
+        let live: Rc<[usize]> = target.live.keys().copied().collect();
         let mut opens = None;
         for place in 0..self.lanes[lane].waiting.len() {
             let job = self.lanes[lane].waiting[place];
-            match self.may_start(lane, job) {
+            match self.may_start(lane, job, &live) {
                 Ok(window) => {
                     match self.due(lane, job) {
                         Due::Now => self.create(lane, place, window),
@@ -305,7 +320,7 @@ impl<'a> Decoder<'a> {
                     return;
                 }
                 Err(held) => {
-                    if let Held::Window { opens: at } = held {
+                    if let Hold::Window(at) = held {
                         opens = Some(opens.map_or(at, |opens: Seconds| opens.min(at)));
                     }
                     self.held[job] = Some((self.now, held));
@@ -331,41 +346,35 @@ impl<'a> Decoder<'a> {
     }
 
     /// Whether the job may start now; in which window, or what keeps it back.
-    fn may_start(&self, lane: usize, job: usize) -> Result<Option<Window>, Held> {
+    fn may_start(
+        &self,
+        lane: usize,
+        job: usize,
+        live: &Rc<[usize]>,
+    ) -> Result<Option<Window>, Hold> {
         let (problem, prepared) = (self.estate.problem, &self.estate.jobs[job]);
         let (lane, it) = (&self.lanes[lane], &problem.jobs[job]);
         if self.open[it.workload] > 0 {
-            // Who opens the last of them is known only later.
-            return Err(Held::Dependency { on: it.vm.clone() });
+            return Err(Hold::Dependency);
         }
         let window = match it.calendar {
             None => None,
             Some(calendar) => Some(self.window(&problem.calendars[calendar], prepared.cut)?),
         };
-        if let Some(other) = prepared.excludes.iter().find(|o| lane.live.contains_key(o)) {
-            return Err(Held::Exclusion {
-                with: problem.jobs[*other].vm.clone(),
-            });
+        let mut excludes = prepared.excludes.iter();
+        if let Some(other) = excludes.find(|other| lane.live.contains_key(other)) {
+            return Err(Hold::Exclusion(*other));
         }
         let usable = problem.targets[it.target].usable;
         let needs = lane.held + prepared.peak;
         if needs > usable {
-            let holders = lane
-                .live
-                .keys()
-                .map(|other| problem.jobs[*other].vm.clone());
-            let mut holders: Vec<VmKey> = holders.collect();
-            holders.sort();
-            return Err(Held::Scratch {
-                lacking: needs - usable,
-                holders,
-            });
+            return Err(Hold::Scratch(needs - usable, Rc::clone(live)));
         }
         Ok(window)
     }
 
     /// The window that is open now and long enough for a cut, or when the next one opens.
-    fn window(&self, windows: &[Window], cut: Seconds) -> Result<Window, Held> {
+    fn window(&self, windows: &[Window], cut: Seconds) -> Result<Window, Hold> {
         let now = self.now.seconds();
         let coming = windows.partition_point(|window| window.to <= now);
         for window in &windows[coming..] {
@@ -376,10 +385,10 @@ impl<'a> Decoder<'a> {
             return if start == now {
                 Ok(window.clone())
             } else {
-                Err(Held::Window { opens: start })
+                Err(Hold::Window(start))
             };
         }
-        Err(Held::Window { opens: NEVER })
+        Err(Hold::Window(NEVER))
     }
 
     fn create(&mut self, lane: usize, place: usize, window: Option<Window>) {
@@ -401,22 +410,28 @@ impl<'a> Decoder<'a> {
     /// What kept a job that starts now from starting earlier: what it was last refused for, unless
     /// another was preferred to it since.
     fn why(&self, job: usize, before: Option<(Millis, usize)>) -> Held {
-        let problem = self.estate.problem;
-        let turn = before.map(|(at, other)| {
-            let after = problem.jobs[other].vm.clone();
-            (at, Held::Turn { after })
-        });
-        match (self.held[job].clone(), turn) {
-            (Some((at, held)), turn) if turn.as_ref().is_none_or(|(created, _)| at >= *created) => {
-                match (held, self.opened_by[problem.jobs[job].workload]) {
-                    (Held::Dependency { .. }, Some(last)) => Held::Dependency {
-                        on: problem.jobs[last].vm.clone(),
-                    },
-                    (held, _) => held,
+        let vm = |job: usize| self.estate.problem.jobs[job].vm.clone();
+        let refused = self.held[job].as_ref();
+        let refused = refused.filter(|(at, _)| before.is_none_or(|(created, _)| *at >= created));
+        match (refused.map(|(_, hold)| hold), before) {
+            (None, None) => Held::Nothing,
+            (None, Some((_, other))) => Held::Turn { after: vm(other) },
+            (Some(Hold::Dependency), _) => {
+                let last = self.opened_by[self.estate.problem.jobs[job].workload];
+                Held::Dependency {
+                    on: vm(last.expect("a workload is opened by the last one before it")),
                 }
             }
-            (_, Some((_, turn))) => turn,
-            (_, None) => Held::Nothing,
+            (Some(Hold::Window(opens)), _) => Held::Window { opens: *opens },
+            (Some(Hold::Exclusion(other)), _) => Held::Exclusion { with: vm(*other) },
+            (Some(Hold::Scratch(lacking, holders)), _) => {
+                let mut holders: Vec<VmKey> = holders.iter().map(|other| vm(*other)).collect();
+                holders.sort();
+                Held::Scratch {
+                    lacking: *lacking,
+                    holders,
+                }
+            }
         }
     }
 
