@@ -11,7 +11,9 @@
 //! - written by the executor: [`machine`];
 //! - other people's objects in the target cluster: [`upstream`];
 //! - the words all of them use: [`ids`], [`units`], [`conditions`];
-//! - from typed values to what is approved: [`digest`].
+//! - between bytes and typed values: [`yaml`]; what the files' kinds have in common: [`file`];
+//! - from typed values to what is approved: [`digest`]; from types to schemas: [`crd`];
+//! - for messages: [`suggest`].
 
 pub mod approval;
 pub mod conditions;

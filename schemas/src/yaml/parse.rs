@@ -150,7 +150,7 @@ impl<'t> Walk<'t> {
 
     fn mapping(&mut self, path: &str) -> Result<(Map<String, Value>, Span), Stop> {
         let mut fields = Map::new();
-        let mut keys: BTreeMap<String, Position> = BTreeMap::new();
+        let mut keys: BTreeMap<String, Span> = BTreeMap::new();
         loop {
             let (event, key_span) = self.next()?;
             if event == Event::MappingEnd {
@@ -161,10 +161,11 @@ impl<'t> Walk<'t> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, &field_path, Some(key_span))?;
             if let Some(first) = keys.get(&key) {
-                let kind = ProblemKind::RepeatedKey { key, first: *first };
+                let first = Position::of(self.text, first.start);
+                let kind = ProblemKind::RepeatedKey { key, first };
                 self.problem(&field_path, key_span, kind);
             } else {
-                keys.insert(key.clone(), Position::of(self.text, key_span.start));
+                keys.insert(key.clone(), key_span);
                 fields.insert(key, value);
             }
         }
