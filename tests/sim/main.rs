@@ -9,7 +9,7 @@ use world::{Mood, mood, run};
 const SEEDS: u64 = 24;
 
 /// Seeds that broke a law once.
-const ONCE_BROKEN: [u64; 4] = [139, 178, 203, 298];
+const ONCE_BROKEN: [u64; 8] = [116, 139, 144, 177, 178, 203, 253, 368];
 
 // No law is broken, whatever fails, dies or is changed on the way.
 #[test]
@@ -28,12 +28,12 @@ fn deterministic() {
     assert_eq!(first, second);
 }
 
-// One run as a person reads it: three VMs fail or are in the way, the executor is killed, and each
-// of the others is imported once.
+// One run as a person reads it: the executor is killed again and again, attempts are taken back and
+// opened anew, one VM fails; each of the others is imported once.
 #[test]
 fn transcript() {
     insta::assert_snapshot!(run(STORY, Mood::Stormy).transcript.join("\n"));
 }
 
 /// A short run in which much happens.
-const STORY: u64 = 8;
+const STORY: u64 = 92;

@@ -18,10 +18,14 @@ use crate::world::{Answer, World};
 const LENGTH_MAX: Millis = Millis::from_minutes(60 * 24 * 30);
 /// Nor one that takes so many turns.
 const TURNS_MAX: u32 = 200_000;
-/// How often a stormy run's executor dies right after an action: that is where it hurts.
+/// How often a stormy run's executor dies with an action under way, and right after it: that is
+/// where it hurts.
 const KILLED_PERCENT: u64 = 4;
-/// How often its engine dies right after an import was created.
+/// How often its engine dies right after an import was created, or a stop comes right after a
+/// record was opened.
 const AMBUSHED_PERCENT: u64 = 6;
+/// A watch may lag by so much.
+const LAG_MAX: Millis = Millis::from_seconds(20);
 /// Writes for a VM that nobody disturbs (the project's measure).
 const WRITES_MAX: u32 = 10;
 
@@ -87,6 +91,7 @@ pub fn run(seed: u64, mood: Mood) -> Report {
         origin,
         renamed: 0,
         last: world.observe(),
+        looked: Millis::ZERO,
         executor: Executor::default(),
         view: RunView::default(),
         rng,
@@ -107,6 +112,8 @@ struct Run {
     executor: Executor,
     /// An older picture: some of what is seen may still be from it.
     last: Observed,
+    /// When that was.
+    looked: Millis,
     view: RunView,
 }
 
@@ -198,7 +205,11 @@ impl Run {
         if self.executor.busy_until > now {
             return;
         }
-        if let Some(action) = self.executor.todo.pop_front() {
+        let is_at_work = !self.executor.todo.is_empty();
+        if is_at_work && self.mood == Mood::Stormy && self.rng.percent(KILLED_PERCENT) {
+            // With a request on its way, or just before it.
+            self.happen(&Event::KillExecutor);
+        } else if let Some(action) = self.executor.todo.pop_front() {
             let answer = self.world.act(&action);
             self.executor.has_written |= answer == Answer::Done;
             self.executor.busy_until = now + Millis(self.rng.within(5, 400));
@@ -226,6 +237,11 @@ impl Run {
                 self.plan_event(stop, Event::Stop(HOME, StopMode::Withdraw));
                 self.plan_event(start, Event::Start(HOME));
             }
+        }
+        if matches!(after, Action::OpenRecord { .. }) && self.rng.percent(AMBUSHED_PERCENT) {
+            self.happen(&Event::Stop(HOME, StopMode::Admit));
+            let start = now + Millis(self.rng.within(0, 300_000));
+            self.plan_event(start, Event::Start(HOME));
         }
         if self.rng.percent(KILLED_PERCENT) {
             self.happen(&Event::KillExecutor);
@@ -267,7 +283,9 @@ impl Run {
         let old = std::mem::replace(&mut self.last, fresh.clone());
         let mut picture = fresh;
         let mut is_stale = false;
-        if self.mood == Mood::Stormy && !self.executor.has_written {
+        let now = self.world.sim.now();
+        let lag = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if self.mood == Mood::Stormy && !self.executor.has_written && lag <= LAG_MAX {
             let mut is_old = || {
                 let is_old = self.rng.percent(10);
                 is_stale |= is_old;

@@ -184,8 +184,8 @@ impl World {
         let name = name.as_deref().unwrap_or("engine");
         match &change.what {
             What::Scratch(held) => {
-                let killed = self.left_by_kills();
-                self.law(*held <= self.fleet.usable + killed, || {
+                let left = self.left_over();
+                self.law(*held <= self.fleet.usable + left, || {
                     format!("the scratch holds {held:?}")
                 });
                 return;
@@ -217,12 +217,12 @@ impl World {
         self.say(at, &format!("{name}: {:?}", change.what));
     }
 
-    /// Download directories of exports that were killed: the engine never removes them, and nobody
-    /// can see them in its listing (S04).
-    fn left_by_kills(&self) -> schemas::units::Bytes {
+    /// What the engine never removes: download directories of exports that were killed, which its
+    /// listing does not show (S04), and files of imports that somebody deleted under way (L03).
+    fn left_over(&self) -> schemas::units::Bytes {
         let files = self.sim.scratch().files();
         files
-            .filter(|(name, _)| name.starts_with('/'))
+            .filter(|(name, file)| name.starts_with('/') || self.sim.import(file.content).is_gone())
             .map(|(_, file)| file.bytes)
             .sum()
     }
