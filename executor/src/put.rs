@@ -128,12 +128,13 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
     if let Some(uid) = uid {
         let imports: Api<VirtualMachineImport> = namespaced(cluster, &import);
         let there = imports.get_opt(import.name.as_str()).await;
-        let there = there.map_err(|error| {
-            Error::of("get", format!("VirtualMachineImport `{import}`"), error)
-        })?;
+        let there = there
+            .map_err(|error| Error::of("get", format!("VirtualMachineImport `{import}`"), error))?;
         let version = there.as_ref().and_then(ResourceExt::resource_version);
-        let state = there.and_then(|import| import.status).map(|status| status.import_status);
-        if state.is_some_and(|state| {
+        let reached = there
+            .and_then(|import| import.status)
+            .map(|status| status.import_status);
+        if reached.is_some_and(|state| {
             matches!(
                 state,
                 ImportState::VirtualMachineCreated | ImportState::VirtualMachineRunning
@@ -296,16 +297,16 @@ mod tests {
             let mut server = pin!(server);
             for (path, answer) in [(RECORD, record), (IMPORT, import)] {
                 let (request, send) = server.next_request().await.expect("one more request");
-                assert_eq!((request.method(), request.uri().path()), (&Method::GET, path));
+                assert_eq!(
+                    (request.method(), request.uri().path()),
+                    (&Method::GET, path)
+                );
                 let answer = Body::from(answer.to_string().into_bytes());
                 send.send_response(Response::new(answer));
             }
         };
         let at = At::new("plans", "erp-00c0ffee");
-        let (answer, ()) = tokio::join!(
-            async move { retry(&cluster, &at).await },
-            server
-        );
+        let (answer, ()) = tokio::join!(async move { retry(&cluster, &at).await }, server);
         let machine = At::new("erp", "erp");
         assert_eq!(answer.expect("no error"), Retry::HasMachine(machine));
     }

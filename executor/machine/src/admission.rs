@@ -243,9 +243,8 @@ pub(crate) fn is_in_front(entry: &Entry<'_>) -> bool {
         Stage::Withdrawn => import.is_some(),
         Stage::Failed => import.is_some_and(|i| ledger::is_exporting(&i.status)),
         // It goes on, but is not what its wave decided; and the next one may be no better.
-        Stage::Held => import.is_some_and(|i| {
-            !i.status.import_status.is_final() && !ledger::is_exported(&i.status)
-        }),
+        Stage::Held => import
+            .is_some_and(|i| !i.status.import_status.is_final() && !ledger::is_exported(&i.status)),
         Stage::Imaging | Stage::Booting | Stage::Running => false,
     }
 }

@@ -105,7 +105,15 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
             .collect();
         let of_source = sources.holds.iter().find(|((wave, _), _)| *wave == at);
         let hold = holds.get(at).or(of_source.map(|(_, reason)| reason));
-        actions.extend(status::write(at, wave, &own, hold, now, view.finished, &mut alarm));
+        actions.extend(status::write(
+            at,
+            wave,
+            &own,
+            hold,
+            now,
+            view.finished,
+            &mut alarm,
+        ));
     }
     Step {
         actions,
@@ -164,7 +172,8 @@ fn superseded(ledger: &Ledger<'_>, observed: &Observed) -> Vec<Action> {
             let number = entry.record.spec.attempt.number;
             let is_earlier = import.attempt.is_some_and(|attempt| {
                 attempt < number || attempt == number && **at == entry.import_at
-            }) && entry.at.namespace == *import.spec.source_cluster.namespace.as_str()
+            }) && entry.at.namespace
+                == *import.spec.source_cluster.namespace.as_str()
                 && !ledger.owns(at, import);
             if is_earlier && progress::is_untouched(import) && !import.deleting {
                 actions.push(Action::DeleteImport {

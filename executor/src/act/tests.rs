@@ -298,10 +298,7 @@ async fn an_end_is_asked_for() {
         },
     };
     let mut exporting = seen(Some(ImportState::SourceReady));
-    let known = exporting
-        .imports
-        .get_mut(&import_at())
-        .expect("the import");
+    let known = exporting.imports.get_mut(&import_at()).expect("the import");
     known.resource_version = "9".to_owned();
     for (stage, picture, live) in [
         (Stage::Held, seen(None), import("9")),
