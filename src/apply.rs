@@ -23,7 +23,7 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::load::{self, Loaded, LoadedPlan};
 use crate::output::Output;
-use crate::progress::{Progress, hold_text, short};
+use crate::progress::{Progress, hold_text, label, short};
 use crate::target;
 use crate::{interrupt, runtime};
 
@@ -337,7 +337,7 @@ fn finished(view: &RunView, output: &Output) -> Outcome {
             }
             MachineState::Active(stage) => crate::progress::stage_name(*stage).to_owned(),
         };
-        output.say(&format!("  {:<24} {why}", machine.name.as_str()));
+        output.say(&format!("  {:<24} {why}", label(view, machine)));
     }
     let unfinished = |hold: &&Hold| {
         let mut machines = view.machines.iter();

@@ -67,7 +67,7 @@ impl<'o> Progress<'o> {
         }
     }
 
-    fn say_machine(&mut self, machine: &MachineView, now: Timestamp) {
+    fn say_machine(&mut self, view: &RunView, machine: &MachineView, now: Timestamp) {
         let text = match &machine.state {
             // That one waits is no news; who fell out is.
             MachineState::Waiting(_) => return,
@@ -82,7 +82,7 @@ impl<'o> Progress<'o> {
             return;
         }
         if before.as_ref() != Some(&text) {
-            self.line(now, &format!("{:<24} {text}", machine.name.as_str()));
+            self.line(now, &format!("{:<24} {text}", label(view, machine)));
         }
     }
 
@@ -105,7 +105,7 @@ impl<'o> Progress<'o> {
 impl Observer for Progress<'_> {
     fn view(&mut self, view: &RunView, now: Timestamp) {
         for machine in &view.machines {
-            self.say_machine(machine, now);
+            self.say_machine(view, machine, now);
         }
         self.say_holds(view, now);
         self.began = true;
@@ -204,7 +204,7 @@ impl Live {
             row.set_prefix(format!(
                 "{:<14} {:<22}",
                 stage_name(*stage),
-                machine.name.as_str()
+                label(view, machine)
             ));
             match machine.off {
                 // The clock of the row is the machine's downtime.
@@ -225,6 +225,16 @@ impl Drop for Live {
             row.finish_and_clear();
         }
         self.head.finish_and_clear();
+    }
+}
+
+/// A VM's name; where others of the plan bear the same, the machine that it becomes.
+pub fn label(view: &RunView, machine: &MachineView) -> String {
+    let mut machines = view.machines.iter();
+    if machines.any(|other| other.name == machine.name && other.vm != machine.vm) {
+        format!("{}/{}", machine.machine.namespace, machine.machine.name)
+    } else {
+        machine.name.to_string()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::load;
 use crate::output::Output;
-use crate::progress::{hold_text, stage_name, wait_text};
+use crate::progress::{hold_text, label, stage_name, wait_text};
 use crate::{runtime, target};
 use kube::ResourceExt as _;
 
@@ -94,7 +94,7 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
         let (state, note) = state(machine);
         table.add_row([
             machine.wave.to_string(),
-            machine.name.to_string(),
+            label(view, machine),
             state.to_owned(),
             down(machine, now).unwrap_or_default(),
             note,

@@ -95,6 +95,7 @@ mod tests {
         MachineView {
             vm: "shelf/erp".parse().expect("a key"),
             name: "erp".into(),
+            machine: At::new("apps", "erp"),
             wave: "erp-010".into(),
             workload: "db".into(),
             record: At::new("plans", "erp-00c0ffee"),

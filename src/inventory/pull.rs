@@ -139,7 +139,10 @@ impl Puller<'_> {
         let told = Told::new(self.output, source.name.as_str());
         let pulled = inventory::pull_source(source, credentials.as_ref(), &told).await;
         told.end();
-        let pulled = pulled.map_err(pull_failed)?;
+        let pulled = pulled.map_err(|error| {
+            let hint = error.hint().map(|hint| self.name_secret(hint, source));
+            pull_failed(error, hint)
+        })?;
         let changed =
             snapshot::write_source(self.out, &source.name, &pulled).map_err(snapshot_failed)?;
         let what = [
@@ -171,7 +174,10 @@ impl Puller<'_> {
         let told = Told::new(self.output, target.name.as_str());
         let pulled = inventory::pull_target(cluster.client().clone(), target, &told).await;
         told.end();
-        let pulled = pulled.map_err(pull_failed)?;
+        let pulled = pulled.map_err(|error| {
+            let hint = error.hint();
+            pull_failed(error, hint)
+        })?;
         let changed =
             snapshot::write_target(self.out, &target.name, &pulled).map_err(snapshot_failed)?;
         let what = [
@@ -198,6 +204,16 @@ impl Puller<'_> {
         let secrets = self.secrets.as_ref().expect("opened above");
         let loaded = secrets.load(&self.plan.namespace(), name).await;
         loaded.map(Some).map_err(credentials_failed)
+    }
+
+    /// A hint about the source's Secret says which one that is.
+    fn name_secret(&self, hint: String, source: &Source) -> String {
+        match source.credentials.for_inventory() {
+            Some(name) if hint.contains("Secret") => {
+                format!("{hint}; the Secret is `{}/{name}`", self.plan.namespace())
+            }
+            _ => hint,
+        }
     }
 
     async fn open_secrets(&self) -> Result<CredentialSource, Failure> {
@@ -274,13 +290,12 @@ fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
     }
 }
 
-fn pull_failed(error: PullError) -> Failure {
+fn pull_failed(error: PullError, hint: Option<String>) -> Failure {
     let outcome = if error.is_outage() {
         Outcome::Outside
     } else {
         Outcome::Refused
     };
-    let hint = error.hint();
     with_hint(Failure::new(outcome, error), hint)
 }
 

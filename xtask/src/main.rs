@@ -8,6 +8,7 @@ mod gates;
 mod generated;
 mod sim;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -41,11 +42,24 @@ enum GenOther {
     Estate(estate::Arguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Not by `main`'s own result: that prints a backtrace where RUST_BACKTRACE is set.
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does the task; false if it found something wrong.
+fn run() -> anyhow::Result<bool> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("find the repository")?;
-    let good = match Task::parse() {
+    Ok(match Task::parse() {
         Task::Check(_) => check::run(root)?,
         Task::E2e(arguments) => e2e::run(root, arguments)?,
         Task::Gates(_) => gates::run(root)?,
@@ -55,10 +69,5 @@ fn main() -> anyhow::Result<ExitCode> {
         }) => estate::run(&arguments)?,
         Task::Gen(Gen { files, .. }) => generated::run(root, &files)?,
         Task::Sim(arguments) => sim::run(&arguments),
-    };
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     })
 }

@@ -185,6 +185,8 @@ pub struct MachineView {
     pub vm: VmKey,
     /// Its name, for people.
     pub name: VmName,
+    /// The machine that it becomes: tells those of one name apart.
+    pub machine: At,
     /// Its wave.
     pub wave: WaveName,
     /// Its workload.

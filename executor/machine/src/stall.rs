@@ -351,7 +351,8 @@ pub(crate) fn failure(import: &Import) -> String {
     let status = &import.status;
     if status.import_status == ImportState::Invalid {
         return "refused by the engine before it did anything (P01, P02, P07, P09, W10): only its \
-                log says why; check the source, the networks and the storage class"
+                log says why; check that the source still has the VM, its networks, and the \
+                storage class"
             .to_owned();
     }
     let conditions = &status.import_conditions;

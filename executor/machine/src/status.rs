@@ -204,6 +204,7 @@ mod tests {
             .map(|state| MachineView {
                 vm: key("db"),
                 name: "db".into(),
+                machine: At::new("apps", "db"),
                 wave: "erp-010".into(),
                 workload: "db".into(),
                 record: record_at("db"),

@@ -12,6 +12,7 @@ use crate::admission::Gate;
 use crate::clock::{Alarm, after};
 use crate::hold;
 use crate::ledger::Entry;
+use crate::observed::At;
 use crate::scratch;
 use crate::standing::{self, Machine, Standing};
 
@@ -52,6 +53,10 @@ pub(crate) fn of(
         view.machines.push(MachineView {
             vm: machine.import.vm.clone(),
             name: machine.import.name.clone(),
+            machine: At::new(
+                machine.import.namespace.clone(),
+                machine.import.machine.clone(),
+            ),
             wave: machine.wave_at.name.as_str().into(),
             workload: machine.import.workload.clone(),
             record: machine.record_at.clone(),

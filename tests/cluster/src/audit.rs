@@ -83,6 +83,11 @@ impl Write {
         self.is_ours() && !spared.contains(&self.resource.as_str())
     }
 
+    /// Whether it only asks the API server something, and leaves no object.
+    pub fn is_question(&self) -> bool {
+        self.resource.ends_with("reviews")
+    }
+
     /// Whether it is for one machine, not for the run as a whole.
     pub fn is_for_machine(&self) -> bool {
         let kinds = [

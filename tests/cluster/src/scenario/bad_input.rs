@@ -30,7 +30,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     let writes = case.writes()?;
     let made: Vec<String> = writes
         .iter()
-        .filter(|w| w.counts() && w.done() && !w.resource.contains("reviews"))
+        .filter(|w| w.counts() && w.done() && !w.is_question())
         .map(|w| format!("{} {} {}", w.verb, w.resource, w.name))
         .collect();
     case.expect(
@@ -161,26 +161,29 @@ fn sources(case: &mut Case<'_>) -> Result<()> {
         source(place, secret)
     };
     let namespace = case.name("");
-    let missing = format!("{namespace}/no-such-secret");
+    let secret = |name: &str| format!("Secret `{namespace}/{name}`");
+    let missing = secret("no-such-secret");
+    let (cloud_wrong, vcenter_wrong) = (secret("cloud-wrong"), secret("vcenter-wrong"));
+    let untrusted = secret("vcenter-untrusted");
     let none = "https://127.0.0.1:1/sdk";
     let cases: [Bad<'_>; 5] = [
         (
             "a missing Secret",
             cloud("no-such-secret"),
             INPUT,
-            &["Secret", &missing],
+            &[&missing],
         ),
         (
             "a wrong password for OpenStack",
             cloud("cloud-wrong"),
             REFUSED,
-            &["log in", &project.endpoint, "Secret"],
+            &["log in", &project.endpoint, &cloud_wrong],
         ),
         (
             "a wrong password for vCenter",
             vcenter(Vcenter::ENDPOINT, "vcenter-wrong"),
             REFUSED,
-            &["log in", Vcenter::ENDPOINT, "Secret"],
+            &["log in", Vcenter::ENDPOINT, &vcenter_wrong],
         ),
         (
             "a vCenter that is not there",
@@ -192,7 +195,7 @@ fn sources(case: &mut Case<'_>) -> Result<()> {
             "a certificate that nobody vouches for",
             vcenter(Vcenter::ENDPOINT, "vcenter-untrusted"),
             REFUSED,
-            &[Vcenter::ENDPOINT, "certificate", "caCert"],
+            &[Vcenter::ENDPOINT, "certificate", "caCert", &untrusted],
         ),
     ];
     for (what, source, codes, words) in cases {
