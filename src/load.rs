@@ -173,9 +173,10 @@ fn site(name: &str, plan: &Loaded<MigrationPlan>) -> Result<Loaded<MigrationSite
         }
         others.push(format!("`{path}` holds the site `{found}`"));
     }
-    let hint = match others.is_empty() {
-        true => "put the site into `site.yaml` beside the plan or in a folder above it, or inline",
-        false => "name a site that is there",
+    let hint = if others.is_empty() {
+        "put the site into `site.yaml` beside the plan or in a folder above it, or inline"
+    } else {
+        "name a site that is there"
     };
     Err(Failure::diagnostics(vec![Diagnostic {
         level: Level::Error,

@@ -14,11 +14,18 @@ use crate::cli::Global;
 /// Columns where neither `COLUMNS` nor a terminal says how many there are.
 const WIDTH_DEFAULT: usize = 100;
 
+/// How much to say besides data and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talk {
+    Nothing,
+    Normal,
+    Detailed,
+}
+
 /// How and where to print.
 #[derive(Clone, Debug)]
 pub struct Output {
-    quiet: bool,
-    verbose: bool,
+    talk: Talk,
     color: bool,
     progress: bool,
     width: usize,
@@ -36,8 +43,11 @@ impl Output {
         let terminal =
             || terminal_size::terminal_size().map(|(terminal_size::Width(w), _)| usize::from(w));
         Self {
-            quiet: global.quiet,
-            verbose: global.verbose,
+            talk: match (global.quiet, global.verbose) {
+                (true, _) => Talk::Nothing,
+                (false, false) => Talk::Normal,
+                (false, true) => Talk::Detailed,
+            },
             color: !set("NO_COLOR") && !dumb && io::stdout().is_terminal(),
             progress: !global.quiet && !global.no_progress && !dumb && io::stderr().is_terminal(),
             width: columns.or_else(terminal).unwrap_or(WIDTH_DEFAULT),
@@ -63,7 +73,7 @@ impl Output {
 
     /// Whether there is a person to ask: both ends are a terminal.
     pub fn interactive(&self) -> bool {
-        !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
+        self.talk != Talk::Nothing && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Prints data, exactly as it is, to stdout.
@@ -85,14 +95,14 @@ impl Output {
 
     /// Prints a line of talk to stderr, unless `--quiet` is given.
     pub fn say(&self, line: &str) {
-        if !self.quiet {
+        if self.talk != Talk::Nothing {
             self.complain(&format!("{line}\n"));
         }
     }
 
     /// Prints a line of talk to stderr if `--verbose` is given.
     pub fn detail(&self, line: &str) {
-        if self.verbose {
+        if self.talk == Talk::Detailed {
             self.say(line);
         }
     }

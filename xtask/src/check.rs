@@ -1,5 +1,7 @@
 //! `cargo xtask check`: everything that is checked besides the tests.
 
+#![expect(clippy::print_stderr, reason = "what it has to say")]
+
 use std::path::Path;
 use std::process::Command;
 

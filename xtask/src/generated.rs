@@ -5,6 +5,8 @@
 //! - `schemas/json/*.schema.json`: JSON Schemas for editors;
 //! - `clippy.toml` in every crate's folder (see [`crate::clippy`]).
 
+#![expect(clippy::print_stderr, reason = "what it has to say")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -27,7 +29,7 @@ const OWNED: [(&str, &str); 2] = [("deploy/crds", ".yaml"), ("schemas/json", ".s
 
 /// Writes or checks; false if something is stale.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
-    let wanted = files()?;
+    let wanted = files();
     let mut stale = Vec::new();
     for (path, text) in &wanted {
         let full = root.join(path);
@@ -62,7 +64,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
 }
 
 /// Every generated file, by its path from the root.
-fn files() -> Result<BTreeMap<PathBuf, String>> {
+fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     for crd in crd::all() {
         let path = Path::new("deploy/crds").join(format!("{}.yaml", crd.spec.names.plural));
@@ -75,7 +77,7 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
     for (folder, text) in clippy::files() {
         files.insert(Path::new(folder).join("clippy.toml"), text);
     }
-    Ok(files)
+    files
 }
 
 /// Files in the owned folders that are no longer generated.
