@@ -25,8 +25,11 @@ pub struct Arguments {
     /// Build and run windrow in release mode
     #[arg(long)]
     release: bool,
+    /// Take the programs that are built already, and build nothing
+    #[arg(long)]
+    built: bool,
     /// Compare the last transcripts of the real engine and the double, and run nothing
-    #[arg(long, conflicts_with_all = ["engine", "keep"])]
+    #[arg(long, conflicts_with_all = ["engine", "keep", "built"])]
     compare: bool,
     /// The half inside of the testbed's network; set by the half outside
     #[arg(long, hide = true, value_name = "ENGINE", requires = "windrow")]
@@ -50,5 +53,6 @@ pub fn run(root: &Path, arguments: Arguments) -> Result<bool> {
         engine: arguments.engine,
         keep: arguments.keep,
         release: arguments.release,
+        built: arguments.built,
     })
 }

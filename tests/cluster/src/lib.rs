@@ -41,6 +41,8 @@ pub struct Options {
     pub keep: bool,
     /// Build and run Windrow in release mode.
     pub release: bool,
+    /// Build nothing: the programs are there.
+    pub built: bool,
 }
 
 /// What came of it.

@@ -36,7 +36,9 @@ pub fn run(options: &Options) -> Result<bool> {
     }
 
     let began = Instant::now();
-    build(root, options.release, matches!(engine, Engine::Double(_)))?;
+    if !options.built {
+        build(root, options.release, matches!(engine, Engine::Double(_)))?;
+    }
     let bin = target.join("e2e").join("bin");
     // Copies, so that a build by somebody else does not change what runs half-way.
     let windrow = copy(&target.join(profile).join("windrow"), &bin)?;

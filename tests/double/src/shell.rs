@@ -392,7 +392,12 @@ impl Shell {
             What::Refused => eprintln!("import {}: write refused", object.name_any()),
             What::GuestAsked => self.shut_down(id),
             What::ExportStarted => {
-                eprintln!("Exporting source VM: import {}", object.name_any());
+                // In the real engine's words, as scenarios count exports by them.
+                eprintln!(
+                    "level=info msg=\"Exporting source VM\" name={} namespace={}",
+                    object.name_any(),
+                    object.namespace().unwrap_or_default()
+                );
                 let spec = self.sim.import(id).spec().clone();
                 let origin = self.known[&id].origin.clone();
                 let send = self.send.clone();
