@@ -11,7 +11,7 @@
 //! - written by the executor: [`machine`];
 //! - other people's objects in the target cluster: [`upstream`];
 //! - the words all of them use: [`ids`], [`units`], [`conditions`];
-//! - between bytes and typed values: [`yaml`]; what the files' kinds have in common: [`file`];
+//! - between bytes and typed values: [`yaml`]; what the files' kinds have in common: [`mod@file`];
 //! - from typed values to what is approved: [`digest`]; from types to schemas: [`crd`];
 //! - for messages: [`suggest`].
 

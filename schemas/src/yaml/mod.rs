@@ -10,7 +10,7 @@
 //! 2. the shape, by the schema that the API server enforces;
 //! 3. the types themselves, and rules over several fields.
 //!
-//! Writing ([`write`], [`write_wave`]) quotes whatever any reader would take for something other
+//! Writing ([`write()`], [`write_wave`]) quotes whatever any reader would take for something other
 //! than text, and gives the same bytes for the same value.
 //!
 //! Other people's manifests come in through [`documents`], which is as lenient as they are.
