@@ -188,6 +188,8 @@ pub struct Vm {
     pub id: String,
     /// Its instance UUID: what Windrow knows it by.
     pub uuid: String,
+    /// Its name.
+    pub name: String,
     /// Its datacenter.
     pub datacenter: String,
     /// Path for `govc`.
@@ -219,6 +221,7 @@ impl Vcenter {
         Ok(Vm {
             id: text(vm, "/moid").to_owned(),
             uuid: text(vm, "/instanceUuid").to_owned(),
+            name: text(vm, "/name").to_owned(),
             datacenter: text(vm, "/datacenter").to_owned(),
             path: text(vm, "/inventoryPath").to_owned(),
             network: text(vm, "/nics/0/network").to_owned(),

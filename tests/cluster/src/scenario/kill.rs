@@ -33,9 +33,9 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
         ),
     )?;
     case.pull_and_plan("plan.yaml")?;
-    // Some 15 s of export and of image phase, so that there is a middle to be killed in.
-    Ova::rate(2_000_000)?;
-    case.world.kube.set_knobs(&[("image.minSeconds", "15")])?;
+    // Some 10 s of export and of image phase, so that there is a middle to be killed in.
+    Ova::rate(2_500_000)?;
+    case.world.kube.set_knobs(&[("image.minSeconds", "10")])?;
 
     let exporting =
         |s: &Seen| s.condition("VMPoweredOff").is_some() && s.condition("VMExported").is_none();
@@ -47,6 +47,9 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     })?;
     let apply = case.windrow_background(APPLY, "apply-3.log")?;
     kill_when(case, apply, &second.name, "at its creation", |_| true)?;
+    // Nothing is interrupted from here on.
+    Ova::rate(0)?;
+    case.world.kube.set_knobs(&[])?;
     let mut apply = case.windrow_background(APPLY, "apply-4.log")?;
     let output = case.finish(&mut apply, Duration::from_mins(5))?;
     case.expect(

@@ -96,6 +96,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
             && text(&live, "/spec/sourceCluster/namespace") == case.name(""),
         &import.place,
     );
+    Ova::rate(0)?;
     let output = case.finish(&mut apply, Duration::from_mins(5))?;
     case.expect(
         "`apply` of the renamed wave ends with 0",
