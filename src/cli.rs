@@ -7,7 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, inventory, plan, retry, schema, start, status, stop, validate,
+    apply, approve, controller, crd, demo, inventory, plan, retry, schema, start, status, stop,
+    validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -60,7 +61,6 @@ pub struct Global {
     reason = "each verb's help is the comment of its arguments"
 )]
 pub enum Verb {
-    #[command(hide = true)]
     Demo(demo::Arguments),
     Validate(validate::Arguments),
     Inventory(inventory::Arguments),
@@ -115,4 +115,22 @@ pub struct PlanArgument {
     /// The plan's file, or the folder of its `plan.yaml`
     #[arg(value_name = "PLAN", default_value = "plan.yaml")]
     pub plan: Utf8PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    // The definition holds together, and there is no verb that help does not list.
+    #[test]
+    fn well_formed() {
+        Cli::command().debug_assert();
+        assert!(
+            Cli::command()
+                .get_subcommands()
+                .all(|verb| !verb.is_hide_set())
+        );
+    }
 }
