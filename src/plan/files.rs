@@ -73,8 +73,7 @@ impl Files {
         plan: &LoadedPlan,
         keep: &[(String, &'static str)],
     ) -> Result<Vec<FileChange>, Failure> {
-        let mut stale = stale(&self.folder, plan)?;
-        stale.retain(|(path, _)| !self.wanted.iter().any(|(wanted, _)| wanted == path));
+        let stale = stale(&self.folder, plan, &self.wanted)?;
         let mut changes = Vec::with_capacity(self.wanted.len());
         for (path, content) in self.wanted {
             let same = match fs::read_to_string(&path) {
@@ -132,13 +131,15 @@ fn beside(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
     }
 }
 
-/// Waves of this plan in `folder` that `plan` wrote once, with their names.
-fn stale(folder: &Utf8Path, plan: &LoadedPlan) -> Result<Vec<(Utf8PathBuf, String)>, Failure> {
+/// Waves of this plan in `folder` that `plan` wrote once and that are not wanted, with their names.
+fn stale(
+    folder: &Utf8Path,
+    plan: &LoadedPlan,
+    wanted: &[(Utf8PathBuf, String)],
+) -> Result<Vec<(Utf8PathBuf, String)>, Failure> {
     let failed = |source| {
-        Failure::misused(FileError::List {
-            path: folder.to_owned(),
-            source,
-        })
+        let path = folder.to_owned();
+        Failure::misused(FileError::List { path, source })
     };
     let entries = match folder.read_dir_utf8() {
         Ok(entries) => entries,
@@ -148,29 +149,25 @@ fn stale(folder: &Utf8Path, plan: &LoadedPlan) -> Result<Vec<(Utf8PathBuf, Strin
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.into_path();
-        if path.extension() != Some("yaml") {
+        if path.extension() != Some("yaml") || wanted.iter().any(|(wanted, _)| *wanted == path) {
             continue;
         }
-        // What is not ours, or cannot be read as a wave, is not ours to remove.
-        let Ok(text) = fs::read_to_string(&path) else {
-            continue;
-        };
-        if !text
-            .lines()
-            .take_while(|line| line.starts_with('#'))
-            .any(|l| l.contains(HEADER_MARK))
-        {
-            continue;
-        }
-        let Ok(wave) = yaml::read::<MigrationWave>(&text) else {
-            continue;
-        };
-        if wave.value.spec.plan == plan.name() {
-            found.push((path, wave.value.name_any()));
+        if let Some(wave) = ours(&path).filter(|wave| wave.spec.plan == plan.name()) {
+            found.push((path, wave.name_any()));
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The wave in a file that `plan` wrote. What cannot be read as one is not ours to remove.
+fn ours(path: &Utf8Path) -> Option<MigrationWave> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut head = text.lines().take_while(|line| line.starts_with('#'));
+    if !head.any(|line| line.contains(HEADER_MARK)) {
+        return None;
+    }
+    Some(yaml::read::<MigrationWave>(&text).ok()?.value)
 }
 
 /// Writes and removes.
