@@ -3,20 +3,23 @@
 //!
 //! - `deploy/crds/*.yaml`: the custom resource definitions;
 //! - `schemas/json/*.schema.json`: JSON Schemas for editors;
+//! - `docs/findings/*.md`: a page for each code that `windrow plan` reports;
 //! - `clippy.toml` in every crate's folder (see [`crate::clippy`]).
 
 #![expect(clippy::print_stderr, reason = "what it has to say")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
+use planner::check::table::{self, CHECKS};
 use schemas::crd;
 
 use crate::clippy;
 
-/// Write the generated files: CRDs, JSON Schemas, and each crate's clippy.toml
+/// Write the generated files: CRDs, JSON Schemas, pages of findings, each crate's clippy.toml
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Write nothing; fail if a file is not what would be written
@@ -25,7 +28,14 @@ pub struct Arguments {
 }
 
 /// Folders whose files of these endings are all generated: others there are stale.
-const OWNED: [(&str, &str); 2] = [("deploy/crds", ".yaml"), ("schemas/json", ".schema.json")];
+const OWNED: [(&str, &str); 3] = [
+    ("deploy/crds", ".yaml"),
+    ("schemas/json", ".schema.json"),
+    (FINDINGS, ".md"),
+];
+
+/// Where the pages of findings are.
+const FINDINGS: &str = "docs/findings";
 
 /// Writes or checks; false if something is stale.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
@@ -74,10 +84,28 @@ fn files() -> BTreeMap<PathBuf, String> {
         let path = Path::new("schemas/json").join(crd::schema_file_name(&kind));
         files.insert(path, format!("{schema:#}\n"));
     }
+    for check in CHECKS {
+        let page = table::page(check.code).expect("every check of the table has a page");
+        files.insert(Path::new(FINDINGS).join(format!("{}.md", check.code)), page);
+    }
+    files.insert(Path::new(FINDINGS).join("README.md"), findings_index());
     for (folder, text) in clippy::files() {
         files.insert(Path::new(folder).join("clippy.toml"), text);
     }
     files
+}
+
+/// All findings, a line each.
+fn findings_index() -> String {
+    let mut page = String::from(
+        "# Findings\n\nWhat `windrow plan` finds before a guest is switched off, by code. The engine's hazards have \
+         the ids of\n`../hazards.md`, our own begin with `WR`.\n\n| code | a VM, source or target that |\n|---|---|\n",
+    );
+    for check in CHECKS {
+        let (code, title) = (check.code, check.title);
+        writeln!(page, "| [{code}]({code}.md) | {title} |").expect("writing to a string");
+    }
+    page
 }
 
 /// Files in the owned folders that are no longer generated.
