@@ -70,7 +70,9 @@ impl<'w> Case<'w> {
         std::fs::create_dir_all(&folder).with_context(|| format!("make `{}`", folder.display()))?;
         world.engine("start")?;
         world.kube.set_knobs(&[])?;
-        world.kube.remove_namespaces(&namespaces(world, &prefix)?)?;
+        world
+            .kube
+            .remove_namespaces(&namespaces(world, &prefix)?, true)?;
         let transcript = Transcript::begin(&world.out, scenario.name)?;
         transcript.add(
             "note",
@@ -108,9 +110,11 @@ impl<'w> Case<'w> {
         self.world.kube.set_knobs(&[])?;
         self.world
             .kube
-            .remove_namespaces(&namespaces(self.world, &self.prefix)?)?;
+            .remove_namespaces(&namespaces(self.world, &self.prefix)?, false)?;
         if scenario.rigs.contains(&"openstack") {
-            Project::remove(self.world, &self.prefix)?;
+            // The next scenario need not wait for it; the end of the run does.
+            let removal = Project::removal(self.world, &self.prefix);
+            self.world.later(move || removal.text().map(drop));
         }
         if let Ok(files) = std::fs::read_dir(self.world.harvester().join("ovas")) {
             for name in files

@@ -73,7 +73,7 @@ impl Engine {
                 format!("engine: the real vm-import-controller, {}", path.display())
             }
             Self::Double(_) => format!(
-                "engine: the double (no real one: none named by --engine or {VARIABLE}, no {PROGRAM} on the PATH)"
+                "engine: the double (the real one is taken from --engine, {VARIABLE}, or as {PROGRAM} from the PATH)"
             ),
         }
     }

@@ -77,14 +77,12 @@ impl Project {
         })
     }
 
-    /// Removes it with all that is in it.
-    pub fn remove(world: &World, name: &str) -> Result<()> {
+    /// What removes it with all that is in it.
+    pub fn removal(world: &World, name: &str) -> Run {
         world
             .script("openstack/project")
             .args(["remove", name])
             .limit(Duration::from_mins(5))
-            .text()
-            .map(drop)
     }
 
     /// What the source's Secret holds.

@@ -100,8 +100,9 @@ impl Kube {
     }
 
     /// Removes namespaces with all that is in them: imports first and one kind after another, as
-    /// deleting a namespace leaves files in the engine's scratch (L06).
-    pub fn remove_namespaces(&self, names: &[String]) -> Result<()> {
+    /// deleting a namespace leaves files in the engine's scratch (L06). The namespaces themselves
+    /// take their time; `wait` is whether for that too.
+    pub fn remove_namespaces(&self, names: &[String], wait: bool) -> Result<()> {
         let there: Vec<&String> = names
             .iter()
             .filter(|name| matches!(self.get("namespace", "default", name), Ok(Some(_))))
@@ -121,6 +122,7 @@ impl Kube {
             "namespace",
             "--ignore-not-found",
             "--timeout=170s",
+            if wait { "--wait=true" } else { "--wait=false" },
         ])
         .args(there)
         .limit(Duration::from_mins(3))

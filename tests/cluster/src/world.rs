@@ -2,6 +2,8 @@
 //! engine serves all.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -27,6 +29,8 @@ pub struct World {
     pub out: PathBuf,
     /// Leave what scenarios made.
     pub keep: bool,
+    /// What is done beside the scenarios.
+    chores: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
 
 impl World {
@@ -56,6 +60,24 @@ impl World {
             .env("COLUMNS", "120")
             .without("RUST_LOG")
             .limit(Duration::from_mins(2))
+    }
+
+    /// Does something beside the scenarios; the end of the run waits for it.
+    pub fn later(&self, chore: impl FnOnce() -> Result<()> + Send + 'static) {
+        let mut chores = self.chores.lock().unwrap_or_else(PoisonError::into_inner);
+        chores.push(std::thread::spawn(chore));
+    }
+
+    /// Waits for that; why some of it failed.
+    fn finish_chores(&self) -> Vec<String> {
+        let mut chores = self.chores.lock().unwrap_or_else(PoisonError::into_inner);
+        chores
+            .drain(..)
+            .filter_map(|chore| match chore.join() {
+                Ok(done) => done.err().map(|error| format!("{error:#}")),
+                Err(_) => Some("a thread panicked".to_owned()),
+            })
+            .collect()
     }
 
     /// What the program under test calls itself.
@@ -126,6 +148,7 @@ pub fn run_inside(engine: &str, windrow: &Path, keep: bool, names: &[String]) ->
         engine: engine.to_owned(),
         out,
         keep,
+        chores: Mutex::default(),
     };
     world.install_kinds()?;
     world.kube.set_knobs(&[])?;
@@ -160,6 +183,10 @@ pub fn run_inside(engine: &str, windrow: &Path, keep: bool, names: &[String]) ->
             summary.failed += 1;
         }
     }
+    let left = world.finish_chores();
+    for failure in &left {
+        crate::say(&format!("clean up: {failure}"));
+    }
     crate::say(&format!(
         "transcripts: {} ({} s)",
         world.out.display(),
@@ -167,7 +194,7 @@ pub fn run_inside(engine: &str, windrow: &Path, keep: bool, names: &[String]) ->
     ));
     crate::say(&format!("engine: {engine}, {}", program.display()));
     crate::say(&summary.to_string());
-    Ok(summary.failed == 0)
+    Ok(summary.failed == 0 && left.is_empty())
 }
 
 /// Waits until `probe` gives something; looks every `pause`.
