@@ -25,6 +25,7 @@ pub fn failed(error: executor::Error) -> Failure {
         Class::Refused => Outcome::Refused,
         Class::Usage => Outcome::Misused,
         Class::Unavailable => Outcome::Outside,
+        Class::Unfinished => Outcome::Unfinished,
     };
     let hint = error.hint();
     let failure = Failure::new(outcome, error);

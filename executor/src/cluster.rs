@@ -8,12 +8,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use executor_machine::At;
-use http::header::{HeaderValue, USER_AGENT};
+use http::header::{DATE, HeaderValue, USER_AGENT};
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authorization::v1::{
     ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
 };
 use k8s_openapi::api::core::v1::{Namespace as KubeNamespace, Secret};
 use kube::api::{ListParams, PostParams};
+use kube::client::Body;
 use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config, Resource};
 use schemas::approval::WaveApproval;
@@ -31,6 +34,9 @@ use crate::error::{Cause, Error};
 
 /// Until a connection is given up: a server that takes longer is as good as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Two clocks that differ by so much are not the same.
+const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(60);
 
 /// A target cluster.
 #[derive(Clone)]
@@ -131,6 +137,38 @@ impl Cluster {
                 source: error.into(),
             }),
         }
+    }
+
+    /// Whether our clock is that of the API server, to a minute: windows, limits and times in the
+    /// ledger are by ours, what they are compared with is by the cluster's. A server that does not
+    /// say its time is believed; one that does not answer is somebody else's to report.
+    pub(crate) async fn check_clock(&self) -> Result<(), Error> {
+        let mut request = http::Request::new(Body::empty());
+        *request.uri_mut() = http::Uri::from_static("/version");
+        let before = Timestamp::now();
+        let Ok(answer) = self.client.send(request).await else {
+            return Ok(());
+        };
+        let after = Timestamp::now();
+        let said = answer.headers().get(DATE);
+        let theirs = said
+            .and_then(|date| date.to_str().ok())
+            .and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+        let Some(theirs) = theirs else {
+            return Ok(());
+        };
+        // It was asked before and answered after; whichever speaks for us.
+        let ahead = before.duration_since(theirs);
+        let behind = theirs.duration_since(after);
+        let off = ahead.max(behind);
+        if off < CLOCK_OFF {
+            return Ok(());
+        }
+        Err(Error::ClockOff {
+            url: self.url.clone(),
+            seconds: off.unsigned_abs().as_secs(),
+            is_ahead: ahead > behind,
+        })
     }
 
     /// A list of one object tells a kind that is missing (404) from one we may not see (403). The
@@ -318,5 +356,52 @@ impl Right {
                 && has(rule.api_groups.as_deref().unwrap_or_default(), self.group)
                 && has(rule.resources.as_deref().unwrap_or_default(), self.resource)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use http::{Request, Response};
+    use jiff::ToSpan as _;
+    use tower_test::mock;
+
+    use super::*;
+
+    /// What we make of a server whose clock is `ahead` seconds ahead; absent: it does not say.
+    async fn off_by(ahead: Option<i64>) -> Option<(u64, bool)> {
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let cluster = Cluster::of(Client::new(service, "default"));
+        let playing = async move {
+            let mut server = pin!(server);
+            let (_, send) = server.next_request().await.expect("a request");
+            let mut answer = Response::new(Body::empty());
+            if let Some(ahead) = ahead {
+                let date = Timestamp::now() + ahead.seconds();
+                let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                let date = HeaderValue::from_str(&date).expect("a header");
+                answer.headers_mut().insert(DATE, date);
+            }
+            send.send_response(answer);
+        };
+        match tokio::join!(async move { cluster.check_clock().await }, playing).0 {
+            Ok(()) => None,
+            Err(Error::ClockOff {
+                seconds, is_ahead, ..
+            }) => Some((seconds / 60, is_ahead)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    // A clock that is off by a minute or more is told, and which way.
+    #[tokio::test]
+    async fn clock() {
+        assert_eq!(off_by(None).await, None);
+        for fine in [-50, 0, 50] {
+            assert_eq!(off_by(Some(fine)).await, None);
+        }
+        assert_eq!(off_by(Some(150)).await, Some((2, false)));
+        assert_eq!(off_by(Some(-150)).await, Some((2, true)));
     }
 }

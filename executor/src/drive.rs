@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use executor_machine::{Action, At, RunView, Step};
+use executor_machine::{Action, At, MachineState, RunView, Step};
 use jiff::{SignedDuration, Timestamp};
 use schemas::machine::Stage;
 use schemas::upstream::ImportState;
@@ -45,6 +45,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// A guest that shuts down is written into its record after so long only: most are off by then, and
 /// the record that says so has both times (the engine's own). Saves a write for most machines.
 const SHUTDOWN_IS_NEWS_AFTER: Duration = Duration::from_secs(15);
+/// As well for a machine that boots: the record that says that it runs has all its times.
+const BOOTING_IS_NEWS_AFTER: Duration = Duration::from_mins(1);
 /// Between two listings of the scratch.
 const SCRATCH_EVERY: Duration = Duration::from_secs(30);
 
@@ -124,9 +126,11 @@ pub async fn drive(
         blind: false,
         statuses: BTreeMap::new(),
         scratch: None,
+        refused: BTreeMap::new(),
         view: RunView::default(),
     };
-    Box::pin(driver.run()).await
+    let ended = Box::pin(driver.run()).await;
+    ended.map_err(|error| broken_off(error, until, &driver.view))
 }
 
 /// How the run stands, without doing anything: for `windrow status`. Needs no lease.
@@ -161,6 +165,8 @@ struct Driver<'a> {
     statuses: BTreeMap<StatusOf, Instant>,
     /// The last listing of the scratch, and when.
     scratch: Option<(Instant, Option<BTreeSet<String>>)>,
+    /// Imports that the API server will not have, and why.
+    refused: BTreeMap<At, String>,
     view: RunView,
 }
 
@@ -303,6 +309,7 @@ impl Driver<'_> {
             picture.observed.scratch_files.clone_from(&files.1);
             self.scratch = Some(files);
         }
+        picture.observed.refused.clone_from(&self.refused);
         picture
     }
 
@@ -345,6 +352,11 @@ impl Driver<'_> {
                     break;
                 }
                 Err(error) => {
+                    if let Some((import, why)) = refusal(action, &error) {
+                        tracing::warn!(%import, why, "refused");
+                        self.refused.insert(import, why);
+                        continue;
+                    }
                     if self.until == Until::Finished && matches!(error, Error::Forbidden { .. }) {
                         return Err(error);
                     }
@@ -414,6 +426,27 @@ impl Driver<'_> {
     }
 }
 
+/// The error of a run that ends by itself and had to end early: with machines begun, that is what
+/// its caller has to know first.
+fn broken_off(error: Error, until: Until, view: &RunView) -> Error {
+    let begun = view.machines.iter().any(|m| m.attempt.is_some());
+    let done = view.machines.iter().all(|m| m.state == MachineState::Done);
+    if until == Until::Finished && begun && !done {
+        let source = Box::new(error);
+        return Error::Midway { source };
+    }
+    error
+}
+
+/// The import that the API server will not have, and what it says: its namespace is gone or
+/// going, a quota, a policy. Not what mends itself, nor a name that is taken.
+fn refusal(action: &Action, error: &Error) -> Option<(At, String)> {
+    let Action::CreateImport { at, .. } = action else {
+        return None;
+    };
+    Some((at.clone(), error.refused_creation()?))
+}
+
 /// The error of watches that have shown nothing new for too long.
 fn too_blind(watches: &Watches) -> Error {
     let (kind, since, reason) = watches.trouble().unwrap_or_else(|| {
@@ -447,15 +480,16 @@ fn is_no_news(action: &Action, picture: &Picture, now: Timestamp) -> Option<Dura
     let Action::Record { at, status, .. } = action else {
         return None;
     };
-    let began = status
-        .times
-        .shutdown
-        .filter(|_| status.stage == Stage::ShuttingDown)?;
+    let (began, after) = match status.stage {
+        Stage::ShuttingDown => (status.times.shutdown?, SHUTDOWN_IS_NEWS_AFTER),
+        Stage::Booting => (status.times.machine?, BOOTING_IS_NEWS_AFTER),
+        _ => return None,
+    };
     let known = picture.observed.records.get(at)?.status.as_ref()?;
     if known.attempt != status.attempt || known.uid != status.uid {
         return None;
     }
-    SHUTDOWN_IS_NEWS_AFTER.checked_sub(unsigned(now.duration_since(began)))
+    after.checked_sub(unsigned(now.duration_since(began)))
 }
 
 /// An instant that is past is due now.
@@ -474,5 +508,144 @@ pub(crate) fn name_of(action: &Action) -> &'static str {
         Action::NudgeImage { .. } => "nudgeImage",
         Action::DeleteImport { .. } => "deleteImport",
         Action::WaveStatus { .. } => "waveStatus",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use executor_machine::{MachineView, Observed, Record};
+    use jiff::ToSpan as _;
+    use kube::core::Status;
+    use schemas::machine::{Attempt, MachineSpec, MachineStatus, Times};
+    use schemas::upstream::VirtualMachineImportSpec;
+
+    use super::*;
+
+    fn answered(verb: &'static str, code: u16) -> Error {
+        let status = Status {
+            code,
+            message: format!("code {code}"),
+            ..Status::default()
+        };
+        let error = kube::Error::Api(status.boxed());
+        Error::of(verb, "VirtualMachineImport `erp/w1`", error)
+    }
+
+    // What the API server will not have is a machine's failure; what mends itself, what is ours to
+    // mend and what other requests got is not.
+    #[test]
+    fn refusals() {
+        let action = Action::CreateImport {
+            at: At::new("erp", "w1"),
+            record: "erp-1".into(),
+            plan: "erp".into(),
+            attempt: 1,
+            spec: VirtualMachineImportSpec::default(),
+        };
+        for code in [400, 401, 403, 404, 409, 422, 429, 500, 503] {
+            let refused = refusal(&action, &answered("create", code));
+            assert_eq!(
+                refused.map(|(_, said)| said),
+                matches!(code, 400 | 403 | 404 | 422).then(|| format!("code {code}")),
+            );
+        }
+        assert_eq!(refusal(&action, &answered("get", 403)), None);
+        let other = Action::DeleteImport {
+            at: At::new("erp", "w1"),
+            uid: "u".to_owned(),
+            resource_version: None,
+        };
+        assert_eq!(refusal(&other, &answered("create", 403)), None);
+    }
+
+    // A run that breaks off with machines begun says so; one that had not begun, or had done all,
+    // says what went wrong.
+    #[test]
+    fn midway() {
+        let machine = |state, number: Option<u32>| MachineView {
+            vm: "shelf/erp".parse().expect("a key"),
+            name: "erp".into(),
+            machine: At::new("erp", "erp"),
+            wave: "erp-010".into(),
+            workload: "erp".into(),
+            record: At::new("plans", "erp-1"),
+            state,
+            attempt: number.map(|number| Attempt {
+                number,
+                import: "w1".into(),
+                opened: Timestamp::UNIX_EPOCH,
+            }),
+            off: None,
+            ready: None,
+        };
+        let class = |machines: Vec<MachineView>, until| {
+            let view = RunView {
+                machines,
+                ..RunView::default()
+            };
+            broken_off(answered("create", 403), until, &view).class()
+        };
+        let active = machine(MachineState::Active(Stage::Exporting), Some(1));
+        let failed = machine(MachineState::Failed("no".to_owned()), None);
+        let done = machine(MachineState::Done, Some(1));
+        let until = Until::Finished;
+        assert_eq!(class(vec![active.clone()], until), Class::Unfinished);
+        assert_eq!(
+            class(vec![done.clone(), failed.clone()], until),
+            Class::Unfinished
+        );
+        assert_eq!(class(vec![active], Until::Stopped), Class::Refused);
+        assert_eq!(class(vec![failed], until), Class::Refused);
+        assert_eq!(class(vec![done], until), Class::Refused);
+        assert_eq!(class(Vec::new(), until), Class::Refused);
+    }
+
+    // A machine that boots is written into its record only once that has lasted; never where the
+    // record does not know its import yet.
+    #[test]
+    fn news() {
+        let made = Timestamp::UNIX_EPOCH;
+        let status = |stage, uid: Option<&str>| MachineStatus {
+            stage,
+            attempt: 1,
+            uid: uid.map(str::to_owned),
+            times: Times {
+                machine: Some(made),
+                ..Times::default()
+            },
+            ..MachineStatus::default()
+        };
+        let at = At::new("plans", "erp-1");
+        let pause = |known: MachineStatus, seconds: i64| {
+            let spec: MachineSpec = serde_json::from_value(serde_json::json!({
+                "vm": "shelf/erp", "name": "erp", "plan": "erp", "wave": "erp-010",
+                "digest": "sha256:0", "namespace": "erp", "machine": "erp",
+                "size": { "peak": "2Gi", "resident": "1Gi", "transfer": "1Gi", "disks": "1Gi" },
+                "attempt": { "number": 1, "import": "w1", "opened": "2026-11-28T00:00:00Z" },
+            }))
+            .expect("a spec");
+            let record = Record {
+                spec,
+                status: Some(known),
+                generation: 1,
+                resource_version: "7".to_owned(),
+            };
+            let mut observed = Observed::default();
+            observed.records.insert(at.clone(), record);
+            let picture = Picture {
+                observed,
+                plans: BTreeMap::new(),
+            };
+            let action = Action::Record {
+                at: at.clone(),
+                resource_version: "7".to_owned(),
+                status: status(Stage::Booting, Some("u")),
+            };
+            is_no_news(&action, &picture, made + seconds.seconds())
+        };
+        let known = || status(Stage::Imaging, Some("u"));
+        assert_eq!(pause(known(), 20), Some(Duration::from_secs(40)));
+        assert_eq!(pause(known(), 61), None);
+        assert_eq!(pause(status(Stage::Admitted, None), 20), None);
     }
 }

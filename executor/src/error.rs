@@ -125,6 +125,25 @@ pub enum Error {
         /// For how long it was waited for.
         seconds: u64,
     },
+    /// A run ended before its time, with machines begun.
+    #[error("finish what was begun")]
+    Midway {
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Our clock and the API server's differ: windows, limits and times would be wrong.
+    #[error(
+        "trust this computer's clock: it is {seconds} s {} that of the API server `{url}`",
+        if *is_ahead { "ahead of" } else { "behind" }
+    )]
+    ClockOff {
+        /// The API server.
+        url: String,
+        /// By how much.
+        seconds: u64,
+        /// Ours is the later one.
+        is_ahead: bool,
+    },
     /// Anything else that the API server refused or failed.
     #[error("{verb} {what}")]
     Api {
@@ -152,6 +171,8 @@ pub enum Class {
     Usage,
     /// The same may work later.
     Unavailable,
+    /// Something is under way, and goes on in the cluster.
+    Unfinished,
 }
 
 impl Error {
@@ -165,8 +186,19 @@ impl Error {
             | Self::StillThere { .. }
             | Self::Blind { .. } => Class::Unavailable,
             Self::Api { source, .. } if source.is_transient() => Class::Unavailable,
+            Self::Midway { .. } => Class::Unfinished,
             _ => Class::Refused,
         }
+    }
+
+    /// What the API server says where it looked at a creation and will not have it as it is: trying
+    /// the same again helps only once somebody has changed something.
+    pub(crate) fn refused_creation(&self) -> Option<String> {
+        let (Self::Forbidden { verb, source, .. } | Self::Api { verb, source, .. }) = self else {
+            return None;
+        };
+        let refused = *verb == "create" && matches!(source.code(), Some(400 | 403 | 404 | 422));
+        refused.then(|| source.to_string())
     }
 
     /// What the reader can do.
@@ -227,6 +259,16 @@ impl Error {
             Self::StillThere { .. } => {
                 "the engine takes its finalizer away between two exports: try again after the one \
                  that is under way"
+                    .to_owned()
+            }
+            Self::Midway { source } => {
+                return source
+                    .hint()
+                    .or(Some("the same command resumes".to_owned()));
+            }
+            Self::ClockOff { .. } => {
+                "`timedatectl` shows whether this computer's clock is synchronised; the other one \
+                 is the cluster's"
                     .to_owned()
             }
             Self::Api { .. } => return None,

@@ -6,7 +6,7 @@
 //! clock, so that no two clocks need to agree.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use executor_machine::At;
 use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
@@ -28,7 +28,8 @@ const DURATION: Duration = Duration::from_secs(15);
 const DURATION_SECONDS: i32 = 15;
 /// Between two renewals: two may fail before the Lease is in danger.
 const RENEW_EVERY: Duration = Duration::from_secs(4);
-/// Without a renewal for so long we stop, well before anybody else may begin.
+/// Without a renewal for so long, counted from before its request, we stop: 4 s before anybody else
+/// may begin.
 const LOST_AFTER: Duration = Duration::from_secs(11);
 /// Between two looks at a Lease that somebody else holds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -43,8 +44,41 @@ pub struct Lease {
 /// Whether we still have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    Held,
+    Held(Since),
     Lost { holder: Option<String> },
+}
+
+/// An instant by both clocks: the one does not count while the computer sleeps, the other may be
+/// set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Since {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Since {
+    fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// By the clock that says more.
+    fn elapsed(self) -> Duration {
+        let wall = self.wall.elapsed().unwrap_or_default();
+        self.steady.elapsed().max(wall)
+    }
+}
+
+/// What came of a renewal.
+#[derive(Debug, PartialEq, Eq)]
+enum Renewal {
+    Done,
+    /// Somebody wrote in between: the next look tells who.
+    Unclear,
+    /// It is this one's now.
+    Taken(String),
 }
 
 struct Keeper {
@@ -61,11 +95,16 @@ impl Lease {
         patience: Option<Duration>,
         mut waiting: impl FnMut(&str),
     ) -> Result<Self, Error> {
+        // Whoever drives the engine goes by the time.
+        cluster.check_clock().await?;
         let keeper = Arc::new(Keeper::new(cluster.client(), identity));
         let began = Instant::now();
+        let mut written;
         let mut seen: Option<(String, Instant)> = None;
         loop {
-            let Some(mut object) = keeper.get().await? else {
+            let found = keeper.get().await?;
+            written = Since::now();
+            let Some(mut object) = found else {
                 if keeper.create().await? {
                     break;
                 }
@@ -97,8 +136,8 @@ impl Lease {
             waiting(&holder);
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let (sender, state) = watch::channel(State::Held);
-        let renewals = tokio::spawn(Arc::clone(&keeper).renew(sender));
+        let (sender, state) = watch::channel(State::Held(written));
+        let renewals = tokio::spawn(Arc::clone(&keeper).renew(sender, written));
         Ok(Self {
             keeper,
             renewals,
@@ -109,7 +148,12 @@ impl Lease {
     /// An error once the Lease is lost.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &*self.state.borrow() {
-            State::Held => Ok(()),
+            // We may have slept, and the renewals not be awake yet.
+            State::Held(since) if since.elapsed() >= LOST_AFTER => Err(Error::LeaseLost {
+                lease: place(),
+                holder: None,
+            }),
+            State::Held(_) => Ok(()),
             State::Lost { holder } => Err(Error::LeaseLost {
                 lease: place(),
                 holder: holder.clone(),
@@ -121,7 +165,9 @@ impl Lease {
     pub(crate) async fn lost(&self) {
         let mut state = self.state.clone();
         // An error means that the renewals ended, which is a loss as well.
-        let _ = state.wait_for(|state| *state != State::Held).await;
+        let _ = state
+            .wait_for(|state| matches!(state, State::Lost { .. }))
+            .await;
     }
 
     /// Gives the Lease back, so that the next one need not wait. Failing to is no error: it expires.
@@ -199,18 +245,21 @@ impl Keeper {
         }
     }
 
-    async fn renew(self: Arc<Self>, state: watch::Sender<State>) {
-        let mut renewed = Instant::now();
+    async fn renew(self: Arc<Self>, state: watch::Sender<State>, mut renewed: Since) {
         let lost = |holder| {
             // Nobody listens any more: the run has ended, which is what a loss is to bring about.
             let _ = state.send(State::Lost { holder });
         };
         loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            let began = Instant::now();
-            match tokio::time::timeout(RENEW_EVERY, self.renew_once()).await {
-                Ok(Ok(None)) => renewed = began,
-                Ok(Ok(Some(holder))) => return lost(Some(holder)),
+            tokio::time::sleep(turn(renewed.elapsed())).await;
+            let began = Since::now();
+            match tokio::time::timeout(turn(renewed.elapsed()), self.renew_once()).await {
+                Ok(Ok(Renewal::Done)) => {
+                    renewed = began;
+                    let _ = state.send(State::Held(began));
+                }
+                Ok(Ok(Renewal::Unclear)) => tracing::debug!("lease written by somebody"),
+                Ok(Ok(Renewal::Taken(holder))) => return lost(Some(holder)),
                 Ok(Err(error)) => tracing::debug!(%error, "lease not renewed"),
                 Err(_) => tracing::debug!("lease not renewed in time"),
             }
@@ -220,20 +269,34 @@ impl Keeper {
         }
     }
 
-    /// Renews; gives the new holder where that is no longer us.
-    async fn renew_once(&self) -> Result<Option<String>, Error> {
+    /// Renews, unless it is no longer ours.
+    async fn renew_once(&self) -> Result<Renewal, Error> {
         let Some(mut object) = self.get().await? else {
-            self.create().await?;
-            return Ok(None);
+            return self.create().await.map(Renewal::of);
         };
         let holder = holder_of(&object);
         if holder != self.identity {
-            return Ok(Some(holder));
+            return Ok(Renewal::Taken(holder));
         }
-        // Where somebody wrote in between, the next look tells who.
-        self.put(&mut object, &self.identity).await?;
-        Ok(None)
+        let written = self.put(&mut object, &self.identity).await;
+        written.map(Renewal::of)
     }
+}
+
+impl Renewal {
+    fn of(is_written: bool) -> Self {
+        if is_written {
+            Self::Done
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
+/// How long to sleep, or to wait for an answer, this long after the last renewal: never beyond the
+/// moment at which the Lease counts as lost.
+fn turn(since_renewal: Duration) -> Duration {
+    RENEW_EVERY.min(LOST_AFTER.saturating_sub(since_renewal))
 }
 
 fn spec(holder: &str, transitions: i32) -> LeaseSpec {
@@ -301,7 +364,7 @@ mod tests {
     }
 
     /// Renews once against a server that gives `turns`; gives the answer and what was put last.
-    async fn renew(turns: Vec<(Method, u16, Value)>) -> (Option<String>, Value) {
+    async fn renew(turns: Vec<(Method, u16, Value)>) -> (Renewal, Value) {
         let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
         let keeper = Keeper::new(&Client::new(service, "default"), "me");
         let playing = async move {
@@ -333,8 +396,8 @@ mod tests {
             (Method::GET, 200, lease("me")),
             (Method::PUT, 200, lease("me")),
         ];
-        let (taken_by, put) = renew(turns).await;
-        assert_eq!(taken_by, None);
+        let (renewal, put) = renew(turns).await;
+        assert_eq!(renewal, Renewal::Done);
         assert_eq!(put["metadata"]["resourceVersion"], "5");
         assert_eq!(put["spec"]["leaseTransitions"], 2);
     }
@@ -342,7 +405,40 @@ mod tests {
     // One that somebody else has is lost; it is not written.
     #[tokio::test]
     async fn lost() {
-        let (taken_by, _) = renew(vec![(Method::GET, 200, lease("other"))]).await;
-        assert_eq!(taken_by.as_deref(), Some("other"));
+        let (renewal, _) = renew(vec![(Method::GET, 200, lease("other"))]).await;
+        assert_eq!(renewal, Renewal::Taken("other".to_owned()));
+    }
+
+    // A write that lost against somebody else's is no renewal.
+    #[tokio::test]
+    async fn unclear() {
+        let conflict = json!({
+            "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 409,
+            "reason": "Conflict", "message": "somebody was faster",
+        });
+        let turns = vec![
+            (Method::GET, 200, lease("me")),
+            (Method::PUT, 409, conflict),
+        ];
+        assert_eq!(renew(turns).await.0, Renewal::Unclear);
+    }
+
+    // We stop before anybody else may begin, whatever hangs, and also if the steady clock stood
+    // still because the computer slept.
+    #[test]
+    fn stops_in_time() {
+        let mut since = Duration::ZERO;
+        while since < LOST_AFTER {
+            // Nothing answers: a pause and a request that takes all its time.
+            since += turn(since);
+            since += turn(since);
+        }
+        assert_eq!(since, LOST_AFTER);
+        assert!(LOST_AFTER + Duration::from_secs(3) < DURATION);
+        let slept = Since {
+            steady: Instant::now(),
+            wall: SystemTime::now() - DURATION,
+        };
+        assert!(slept.elapsed() >= LOST_AFTER);
     }
 }

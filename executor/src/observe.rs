@@ -315,6 +315,7 @@ impl Watches {
                     .map(|(at, mode)| (at.namespace, mode))
                     .collect(),
                 scratch_files: None,
+                refused: BTreeMap::new(),
             },
         }
     }

@@ -117,9 +117,11 @@ pub(crate) fn image(object: VirtualMachineImage) -> Image {
 
 pub(crate) fn machine(object: VirtualMachine) -> TargetMachine {
     let imported = object.labels().contains_key(LABEL_IMPORTED);
+    let created = object.creation_timestamp().map(|time| time.0);
     TargetMachine {
         ready: object.status.is_some_and(|status| status.ready),
         imported,
+        created,
     }
 }
 

@@ -15,9 +15,12 @@ use kube::{Resource, ResourceExt};
 
 use crate::error::Cause;
 
-/// A watch counts as in trouble for so long after its last error: longer than the longest pause
-/// between two tries ([`crate::observe`]), since a watch that recovered may have nothing to say.
-const TROUBLE_LASTS: Duration = Duration::from_secs(10);
+/// A watch counts as in trouble for so long after its last error, since one that recovered may have
+/// nothing to say: longer than the longest from one error to the next, or a watch that never works
+/// would pass for healthy in between. That is a pause (5 s and its jitter, [`crate::observe`]) and
+/// a try that ends in the connection's time-out (5 s, [`crate::cluster`]), once for the list and
+/// once for the watch.
+const TROUBLE_LASTS: Duration = Duration::from_secs(20);
 
 /// One object, reduced.
 #[derive(Clone, Debug)]

@@ -312,6 +312,7 @@ impl<'a> World<'a> {
                 let machine = TargetMachine {
                     ready: import.times().ready.is_some(),
                     imported: true,
+                    created: import.times().machine.map(|at| self.instant(at)),
                 };
                 self.observed.machines.insert(at, machine);
             }

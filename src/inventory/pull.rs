@@ -318,7 +318,8 @@ fn cluster_failed(error: executor::Error) -> Failure {
     let outcome = match error.class() {
         Class::Refused => Outcome::Refused,
         Class::Usage => Outcome::Misused,
-        Class::Unavailable => Outcome::Outside,
+        // An inventory begins nothing.
+        Class::Unavailable | Class::Unfinished => Outcome::Outside,
     };
     let hint = error.hint();
     with_hint(Failure::new(outcome, error), hint)

@@ -181,6 +181,10 @@ impl Gate<'_> {
     /// for no more, nor one that is at its images for somebody to mend.
     fn ahead(&self, entry: &Entry<'_>, rates: &Assumptions) -> Ahead {
         match (entry.stage(), entry.own_import()) {
+            // Recorded a little later.
+            (Stage::Imaging, Some(import)) if ledger::reached(&import.status) == Stage::Booting => {
+                Ahead::Created
+            }
             (Stage::Imaging, Some(import)) => Ahead::Imaging {
                 images_in: millis(self.images_in(entry, import, rates)),
             },

@@ -38,7 +38,11 @@ pub(crate) fn actions(
             .or_default()
             .push(machine);
     }
-    let open = ledger.entries.values().filter(|entry| entry.is_open());
+    let open = ledger
+        .entries
+        .values()
+        // One that is refused is just being recorded as failed.
+        .filter(|entry| entry.is_open() && !observed.refused.contains_key(&entry.import_at));
     open.filter_map(|entry| {
         let claims = by_record.get(entry.at).map_or(&[][..], Vec::as_slice);
         if claims.is_empty() {

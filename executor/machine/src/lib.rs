@@ -12,11 +12,6 @@
 //! - [`create`]: the import of an open attempt; [`spec`]: what it asks for;
 //! - [`view`] and [`status`]: what is said of it all; [`Step`]: the answer.
 
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")
-)]
-
 mod action;
 mod admission;
 mod clock;
@@ -41,7 +36,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::machine::Stage;
-use schemas::site::Assumptions;
 
 use crate::admission::Gate;
 use crate::clock::Alarm;
@@ -139,7 +133,7 @@ fn advance(
             exports: &exports,
             now,
             withdraw: hold::stop(entry.at, observed) == Some(StopMode::Withdraw),
-            rates: wave.map_or_else(Assumptions::default, |(_, wave)| wave.spec.rates.clone()),
+            rates: wave.map(|(_, wave)| wave.spec.rates.clone()),
             expected: wave.and_then(|(at, wave)| {
                 let mut imports = wave.spec.imports.iter();
                 let import = imports.find(|import| import.record == entry.at.name)?;

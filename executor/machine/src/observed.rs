@@ -60,6 +60,9 @@ pub struct Observed {
     pub stops: BTreeMap<Namespace, StopMode>,
     /// Names of the files in the engine's scratch, where its listing could be read.
     pub scratch_files: Option<BTreeSet<String>>,
+    /// Imports whose creation the API server refused for good, by place, with what it said. The
+    /// shell's memory: one that has forgotten asks the API server once more.
+    pub refused: BTreeMap<At, String>,
 }
 
 /// A wave as it is in the cluster, or read from a file by `apply`.
@@ -137,6 +140,8 @@ pub struct TargetMachine {
     pub ready: bool,
     /// The engine made it (label `migration.harvesterhci.io/imported`).
     pub imported: bool,
+    /// When it was created.
+    pub created: Option<jiff::Timestamp>,
 }
 
 /// A source object as it is.

@@ -15,7 +15,7 @@ use schemas::upstream::{ImportState, VirtualMachineImportSpec, condition};
 use crate::action::Action;
 use crate::clock::Alarm;
 use crate::ledger::{self, Entry};
-use crate::observed::{Import, Observed};
+use crate::observed::{At, Import, Observed};
 use crate::stall::{self, Exports, Verdict};
 
 /// What `advance` needs to know beside the record.
@@ -25,8 +25,8 @@ pub(crate) struct Surroundings<'a> {
     pub now: Timestamp,
     /// A stop asks for untouched imports to be taken back.
     pub withdraw: bool,
-    /// The wave's rates, where it is still there.
-    pub rates: Assumptions,
+    /// The wave's rates, where it is still there with the content that the attempt was opened for.
+    pub rates: Option<Assumptions>,
     /// What the import must ask for, where the wave that it was opened for is still there.
     pub expected: Option<VirtualMachineImportSpec>,
 }
@@ -40,6 +40,14 @@ pub(crate) fn advance(
 ) -> Option<Action> {
     let status = look(entry, around, alarm);
     if status != entry.status {
+        // The engine is woken before a machine is recorded as booting that is up already: what is
+        // recorded next says it all.
+        if status.stage == Stage::Booting
+            && entry.status.uid.is_some()
+            && let Some(nudge) = nudge(entry, around)
+        {
+            return Some(nudge);
+        }
         return Some(record(entry, status, around.now));
     }
     let import = entry.own_import()?;
@@ -102,11 +110,32 @@ fn look(entry: &Entry<'_>, around: &Surroundings<'_>, alarm: &mut Alarm) -> Mach
             let other = "somebody else's import has the name";
             hold(entry, status, other, around.now)
         }
-        // Not created yet: admission decides.
         (None, None) => {
             status.attempt = entry.record.spec.attempt.number;
-            status
+            match around.observed.refused.get(&entry.import_at) {
+                Some(said) => refuse(entry, status, said, around.now),
+                // Not created yet: admission decides.
+                None => status,
+            }
         }
+    }
+}
+
+/// The API server will not have the import: nothing has happened to the machine, and the engine is
+/// free for others.
+fn refuse(entry: &Entry<'_>, status: MachineStatus, said: &str, now: Timestamp) -> MachineStatus {
+    MachineStatus {
+        stage: Stage::Failed,
+        times: Times {
+            ended: Some(now),
+            ..status.times
+        },
+        message: Some(format!(
+            "import `{}` was refused: {said}; nothing has begun and the source is as it was: mend \
+             that, then `windrow retry`",
+            entry.import_at
+        )),
+        ..status
     }
 }
 
@@ -161,6 +190,7 @@ fn seen(
                 now,
                 ..
             } = around;
+            let rates = rates.as_ref();
             match stall::judge(entry, import, reached, &status.times, rates, exports, *now) {
                 Verdict::InTime(until) => {
                     alarm.at(until);
@@ -220,6 +250,12 @@ fn times(entry: &Entry<'_>, import: &Import, reached: Stage, around: &Surroundin
     let ready = entry.images.iter().filter_map(|(_, image)| image.nudged);
     let ready = ready.min().filter(|at| *at <= now).unwrap_or(now);
     let is_running = reached == Stage::Running;
+    let machine = around.observed.machines.get(&machine_at(entry));
+    let made = machine
+        .and_then(|machine| machine.created)
+        .or(import.changed.filter(|_| !is_running))
+        .filter(|at| (entry.record.spec.attempt.opened..=now).contains(at))
+        .unwrap_or(now);
     Times {
         created: was.created.or(Some(now)),
         shutdown: was
@@ -231,7 +267,7 @@ fn times(entry: &Entry<'_>, import: &Import, reached: Stage, around: &Surroundin
             .exported
             .or_else(|| said(condition::EXPORTED))
             .or(ledger::is_exported(&import.status).then_some(now)),
-        machine: was.machine.or(has_machine.then_some(now)),
+        machine: was.machine.or(has_machine.then_some(made)),
         ready: was.ready.or(is_running.then_some(ready)),
         // Of a success after a failure, the success counts.
         ended: is_running.then_some(now).or(was.ended),
@@ -262,12 +298,16 @@ fn follow_up(entry: &Entry<'_>, import: &Import, around: &Surroundings<'_>) -> O
     }
 }
 
+/// Where the machine is that its import makes.
+fn machine_at(entry: &Entry<'_>) -> At {
+    let spec = &entry.record.spec;
+    At::new(spec.namespace.clone(), spec.machine.clone())
+}
+
 /// Annotate an image as soon as the machine is ready: the engine then looks at once and not at its
 /// next two-minute poll, and the import itself is not written (measured-engine.md 1b).
 fn nudge(entry: &Entry<'_>, around: &Surroundings<'_>) -> Option<Action> {
-    let spec = &entry.record.spec;
-    let at = crate::At::new(spec.namespace.clone(), spec.machine.clone());
-    let machine = around.observed.machines.get(&at)?;
+    let machine = around.observed.machines.get(&machine_at(entry))?;
     if !machine.ready || entry.images.iter().any(|(_, image)| image.nudged.is_some()) {
         return None;
     }

@@ -263,6 +263,7 @@ fn nudge() {
     let machine = TargetMachine {
         ready: true,
         imported: true,
+        created: None,
     };
     picture.machines.insert(At::new("erp", "db"), machine);
     assert_eq!(count(&picture), 1);
@@ -449,6 +450,7 @@ fn name_taken() {
         let machine = TargetMachine {
             ready: false,
             imported,
+            created: None,
         };
         picture.machines.insert(At::new("erp", "db"), machine);
         let MachineState::Failed(why) = state(&step(&picture, t(0)).view, "db") else {
@@ -863,4 +865,94 @@ fn says_it_once() {
         picture.waves.get_mut(&at).unwrap().status = Some(status);
     }
     assert_eq!(step(&picture, t(1)).actions, []);
+}
+
+// An import that the API server will not have fails its own machine and nobody else's: the engine
+// is free for the next one at once.
+#[test]
+fn refused() {
+    let mut picture = observed();
+    open(&mut picture, "db");
+    let said = "namespaces \"erp\" not found".to_owned();
+    picture.refused.insert(import_at("db", 1), said.clone());
+    let actions = deeds(&picture, 1);
+    assert_eq!(actions.len(), 1, "{actions:?}");
+    let status = written(&actions, "db").unwrap();
+    assert_eq!((status.stage, status.uid.clone()), (Stage::Failed, None));
+    let why = status.message.clone().unwrap();
+    assert!(why.contains(&said) && why.contains("retry"), "{why}");
+
+    let record = picture.records.get_mut(&record_at("db")).unwrap();
+    record.status = Some(status);
+    let actions = deeds(&picture, 2);
+    assert!(
+        matches!(&actions[..], [Action::OpenRecord { at, .. }] if *at == record_at("old")),
+        "{actions:?}"
+    );
+}
+
+// A machine that is up when it is first seen wakes the engine before it is recorded as booting;
+// when it was made is known afterwards. An import's uid is recorded before anything else.
+#[test]
+fn nudged_before_booting_is_recorded() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Imaging, exported(100));
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineCreated,
+        &EXPORTED,
+    );
+    put_image(&mut picture, "db", Image::default());
+    let machine = TargetMachine {
+        ready: true,
+        imported: true,
+        created: Some(t(200)),
+    };
+    picture.machines.insert(At::new("erp", "db"), machine);
+    let actions = deeds(&picture, 230);
+    assert!(
+        matches!(&actions[..], [Action::NudgeImage { .. }, ..]),
+        "{actions:?}"
+    );
+    let mut unseen = picture.clone();
+    let known = unseen.records.get_mut(&record_at("db")).unwrap();
+    known.status = None;
+    assert!(written(&deeds(&unseen, 230), "db").unwrap().uid.is_some());
+
+    let nudged = Image {
+        nudged: Some(t(230)),
+        ..Image::default()
+    };
+    put_image(&mut picture, "db", nudged);
+    let booting = written(&deeds(&picture, 231), "db").unwrap();
+    assert_eq!(booting.stage, Stage::Booting);
+    put_import(
+        &mut picture,
+        "db",
+        ImportState::VirtualMachineRunning,
+        &EXPORTED,
+    );
+    let status = written(&deeds(&picture, 240), "db").unwrap();
+    assert_eq!(status.stage, Stage::Running);
+    assert_eq!(status.times.machine, Some(t(200)));
+}
+
+// Nobody says any more how fast an export is to be: it takes as long as it takes.
+#[test]
+fn export_without_its_wave() {
+    let mut picture = observed();
+    record(&mut picture, "db", Stage::Exporting, exporting());
+    put_import(&mut picture, "db", ImportState::SourceReady, &OFF);
+    let late = 10_000_000;
+    assert_eq!(
+        written(&deeds(&picture, late), "db").unwrap().stage,
+        Stage::Failed
+    );
+    decide(&mut picture, 10, |wave| {
+        wave.rates.export_bytes_per_second.0.0 /= 2;
+    });
+    assert_eq!(written(&deeds(&picture, late), "db"), None);
+    picture.waves.remove(&wave_at(10));
+    assert_eq!(written(&deeds(&picture, late), "db"), None);
 }

@@ -263,6 +263,7 @@ impl World {
             sources: self.observe_sources(),
             stops: self.stops.clone(),
             scratch_files: Some(files.collect()),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -358,7 +359,14 @@ impl World {
             if let Some(imported) = vm.name_taken {
                 let at = At::new(vm.import.namespace.clone(), vm.import.machine.clone());
                 let ready = true;
-                machines.insert(at, TargetMachine { ready, imported });
+                machines.insert(
+                    at,
+                    TargetMachine {
+                        ready,
+                        imported,
+                        created: None,
+                    },
+                );
             }
         }
         for id in self.sim.ids() {
@@ -368,7 +376,14 @@ impl World {
                 let at = At::new(spec.namespace.clone(), spec.machine.clone());
                 let ready = import.times().ready.is_some();
                 let imported = true;
-                machines.insert(at, TargetMachine { ready, imported });
+                machines.insert(
+                    at,
+                    TargetMachine {
+                        ready,
+                        imported,
+                        created: None,
+                    },
+                );
             }
         }
         machines
