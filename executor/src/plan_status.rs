@@ -118,9 +118,9 @@ mod tests {
             ..RunView::default()
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let status = plan_status(&view, &["erp-010"], &At::new("plans", "erp"), 3, now, None);
-        assert_eq!(status.common.observed_generation, 3);
-        let ready = status
+        let written = plan_status(&view, &["erp-010"], &At::new("plans", "erp"), 3, now, None);
+        assert_eq!(written.common.observed_generation, 3);
+        let ready = written
             .common
             .conditions
             .iter()

@@ -489,10 +489,10 @@ impl Run {
             MachineState::Failed(_) => {
                 !truth.is_sound() || self.world.meddled.contains(&vm) || self.world.is_spoilt(vm)
             }
-            MachineState::Blocked { .. } => true,
             // Those in front of it hold what it needs, and only a person can take it from them; or
             // its window is over.
-            MachineState::Waiting(
+            MachineState::Blocked { .. }
+            | MachineState::Waiting(
                 Wait::Scratch { .. } | Wait::Exclusion { .. } | Wait::Dependency { .. },
             ) => true,
             MachineState::Waiting(Wait::Wave) => {
