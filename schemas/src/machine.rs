@@ -156,8 +156,9 @@ pub struct Times {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::units::Rfc3339>")]
     pub shutdown: Option<jiff::Timestamp>,
+    // Not written `off`: that is a boolean to YAML 1.1.
     /// The guest was off; downtime begins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "poweredOff", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::units::Rfc3339>")]
     pub off: Option<jiff::Timestamp>,
     /// The disks were copied.

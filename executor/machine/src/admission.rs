@@ -210,8 +210,10 @@ impl Gate<'_> {
             let rate = rates.image_bytes_per_second.0;
             return after(exported, entry.record.spec.size.disks.0.at_rate(rate));
         }
-        let elapsed = between(exported, self.now);
-        after(exported, Seconds(elapsed.0 * 100 / progress))
+        // Whole seconds are what has surely gone by; the images must not be expected too early,
+        // since one that comes in late waits out a whole further export.
+        let elapsed = between(exported, self.now).0 + 1;
+        after(exported, Seconds((elapsed * 100).div_ceil(progress)))
     }
 
     /// Opens the machine's record, or the next attempt in it.
