@@ -33,7 +33,9 @@ pub fn log(global: &Global) {
     };
     // The client reports every failed request on its own; we say it once, with what it was for.
     let client = if global.verbose { "debug" } else { "off" };
-    let filter = EnvFilter::new(format!("{level},kube_client={client},kube_runtime={client}"));
+    let filter = EnvFilter::new(format!(
+        "{level},kube_client={client},kube_runtime={client}"
+    ));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -158,7 +158,11 @@ pub struct Times {
     pub shutdown: Option<jiff::Timestamp>,
     // Not written `off`: that is a boolean to YAML 1.1.
     /// The guest was off; downtime begins.
-    #[serde(rename = "poweredOff", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "poweredOff",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<crate::units::Rfc3339>")]
     pub off: Option<jiff::Timestamp>,
     /// The disks were copied.

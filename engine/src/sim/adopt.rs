@@ -62,8 +62,8 @@ impl Sim {
             }
         }
         let spec = Arc::clone(&import.spec);
-        let exported = import.has(Condition::Exported)
-            && import.state != ImportState::VirtualMachineRunning;
+        let exported =
+            import.has(Condition::Exported) && import.state != ImportState::VirtualMachineRunning;
         if exported {
             for (name, bytes) in super::work::own_files(&spec) {
                 self.scratch.write(name, bytes, id);

@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result};
 
 use super::ova;
 use crate::case::Case;
+use crate::command::Background;
 use crate::estate::Ova;
 use crate::kube::{IMPORTS, text};
+use crate::watch::Seen;
 use crate::world::{wait_for, wait_while};
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--yes"];
@@ -35,21 +37,10 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     case.write("plan.yaml", &plan("pilot"))?;
     case.pull_and_plan("plan.yaml")?;
     let pilot = wave_of(case)?;
-    Ova::rate(2_000_000)?;
+    Ova::rate(3_000_000)?;
 
     let mut apply = case.windrow_background(APPLY, "apply-1.log")?;
-    let import = wait_while(
-        "the export of the first",
-        &mut apply,
-        Duration::from_mins(3),
-        || {
-            Ok(case
-                .watch
-                .imports()
-                .into_iter()
-                .find(|s| s.find == one.name && s.condition("VMPoweredOff").is_some()))
-        },
-    )?;
+    let import = wait_condition(case, &mut apply, &one.name, "VMPoweredOff")?;
     apply.signal("INT")?;
     let output = case.finish(&mut apply, Duration::from_secs(30))?;
     case.expect(
@@ -96,6 +87,8 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
             && text(&live, "/spec/sourceCluster/namespace") == case.name(""),
         &import.place,
     );
+    wait_condition(case, &mut apply, &one.name, "VMExported")?;
+    // What is still to come need not be slow.
     Ova::rate(0)?;
     let output = case.finish(&mut apply, Duration::from_mins(5))?;
     case.expect(
@@ -111,6 +104,20 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     case.expect_machine(&case.name("hall"), &one.name, &one.disks)?;
     case.expect_machine(&case.name("hall"), &two.name, &two.disks)?;
     Ok(())
+}
+
+/// The import that looks for `find`, once it has a condition.
+fn wait_condition(
+    case: &Case<'_>,
+    apply: &mut Background,
+    find: &str,
+    condition: &str,
+) -> Result<Seen> {
+    let what = format!("{condition} of {find}");
+    wait_while(&what, apply, Duration::from_mins(3), || {
+        let mut imports = case.watch.imports().into_iter();
+        Ok(imports.find(|s| s.find == find && s.condition(condition).is_some()))
+    })
 }
 
 /// A finished plan, run again: as it is, and with the file renamed by hand.
