@@ -596,11 +596,34 @@ impl World {
         self.law(beside.is_none(), || {
             format!("VM {vm} is imported beside VM {beside:?} (N03)")
         });
+        let front = self.front();
+        self.law(front.is_none(), || {
+            format!("VM {vm} is imported before VM {front:?} is exported (Q01)")
+        });
         let before = self.imported.get(&vm).into_iter().flatten();
         let begun = before.clone().any(|id| self.is_begun(*id));
         self.law(!begun, || format!("VM {vm} is imported a second time"));
         let taken = self.fleet.vms[vm].name_taken;
         self.law(taken.is_none(), || format!("VM {vm} has a taken name"));
+    }
+
+    /// A VM whose import is not exported yet, and that nobody has given up.
+    fn front(&self) -> Option<usize> {
+        let mut posted = self.posted.values();
+        let posted = posted.find(|posted| {
+            let import = self.sim.import(posted.id);
+            let is_given_up = posted.machine.as_ref().is_some_and(|record| {
+                let at = At::new(crate::fleet::HOME, record.clone());
+                let status = self.records.get(&at).and_then(|r| r.status.as_ref());
+                status.is_some_and(|status| status.stage.is_final())
+            });
+            posted.vm.is_some()
+                && import.life() < Life::Deleting
+                && import.times().exported.is_none()
+                && !import.state().is_final()
+                && !is_given_up
+        })?;
+        posted.vm
     }
 
     /// The engine has done something to its source.
