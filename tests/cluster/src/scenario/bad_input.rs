@@ -161,7 +161,7 @@ fn sources(case: &mut Case<'_>) -> Result<()> {
         source(place, secret)
     };
     let namespace = case.name("");
-    let secret = |name: &str| format!("Secret `{namespace}/{name}`");
+    let secret = |name: &str| format!("`{namespace}/{name}`");
     let missing = secret("no-such-secret");
     let (cloud_wrong, vcenter_wrong) = (secret("cloud-wrong"), secret("vcenter-wrong"));
     let untrusted = secret("vcenter-untrusted");
@@ -278,7 +278,7 @@ fn cluster(case: &mut Case<'_>) -> Result<()> {
         .run(["create", "token", "nobody", "-n", &case.name("")])
         .text()?;
     let nobody = case.write("nobody.kubeconfig", &kubeconfig_of(kube, token.trim())?)?;
-    let words = ["no permission", "deploy/rbac"];
+    let words = ["may not create machinemigrations", "deploy/rbac"];
     refused(
         case,
         "no rights at all",
@@ -288,8 +288,8 @@ fn cluster(case: &mut Case<'_>) -> Result<()> {
         &words,
     )?;
     case.world.kube.apply(&reader(&case.name("")))?;
-    let hall = case.name("hall");
-    let words = ["create virtualmachineimports", &hall, "deploy/rbac"];
+    let place = format!("`{}`", case.name(""));
+    let words = ["may not create machinemigrations", &place, "deploy/rbac"];
     refused(
         case,
         "rights to read only",
