@@ -11,6 +11,7 @@ use schemas::machine::{MachineStatus, Stage};
 use schemas::units::Seconds;
 
 use crate::action::Action;
+use crate::admission::is_in_front;
 use crate::clock::{Alarm, after};
 use crate::ledger::{Entry, Ledger};
 use crate::observed::{At, Observed};
@@ -50,6 +51,9 @@ pub(crate) fn actions(
             alarm.at(end);
             return (now >= end).then(|| take_back(entry, "no wave has it any more", now));
         }
+        if is_late(entry, ledger) {
+            return Some(take_back(entry, "another one is at the engine", now));
+        }
         let create = claims
             .iter()
             .filter(|machine| !is_held(machine))
@@ -57,6 +61,14 @@ pub(crate) fn actions(
         Some(create.unwrap_or_else(|| take_back(entry, "not to be imported now", now)))
     })
     .collect()
+}
+
+/// Another machine is in front. Admission opens one attempt at a time, but the request of an executor
+/// that died may arrive after its successor has chosen another one: the older attempt stands.
+fn is_late(entry: &Entry<'_>, ledger: &Ledger<'_>) -> bool {
+    let age = |entry: &Entry<'_>| (entry.record.spec.attempt.opened, entry.at.clone());
+    let mut others = ledger.entries.values().filter(|e| e.at != entry.at);
+    others.any(|other| is_in_front(other) && !(other.is_open() && age(entry) < age(other)))
 }
 
 /// The import of an open attempt, if it still is what its wave decides and nothing is in the way.

@@ -172,6 +172,28 @@ fn open_attempts_taken_back() {
     );
 }
 
+// Of two open attempts, of which one came late, the older becomes an import; once that is there, the
+// other is taken back too.
+#[test]
+fn late_attempt() {
+    let mut picture = observed();
+    open(&mut picture, "db");
+    open(&mut picture, "old");
+    let late = picture.records.get_mut(&record_at("old")).unwrap();
+    late.spec.attempt.opened = t(1);
+    let actions = deeds(&picture, 2);
+    assert!(
+        matches!(&actions[0], Action::CreateImport { at, .. } if *at == import_at("db", 1)),
+        "{actions:?}"
+    );
+    assert_eq!(written(&actions, "old").unwrap().stage, Stage::Withdrawn);
+    put_import(&mut picture, "db", ImportState::New, &[]);
+    assert_eq!(
+        written(&deeds(&picture, 2), "old").unwrap().stage,
+        Stage::Withdrawn
+    );
+}
+
 // What was recorded and is gone is never created again, whoever deleted it.
 #[test]
 fn gone() {
