@@ -146,13 +146,10 @@ fn highest(curve: &[(Millis, Bytes)], from: Millis, to: Millis) -> Bytes {
 mod tests {
     use super::*;
 
-    fn minutes(minutes: u64) -> Option<Millis> {
-        Some(Millis::from_minutes(minutes))
-    }
-
     // Every phase of an import is there, in its order, and no line passes the width.
     #[test]
     fn a_row() {
+        let minutes = |minutes| Some(Millis::from_minutes(minutes));
         let axis = Axis::new(Millis::from_minutes(100), 80, 10);
         let times = Times {
             created: Millis::from_minutes(10),

@@ -12,6 +12,10 @@ use anyhow::Result;
 /// `vm-import-controller` on the PATH. Without it, our double of it is used, and the output says so.
 /// The last line is `N passed, N failed, N skipped`.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Arguments {
     /// Scenarios by name (see docs/e2e.md); all when none is given
     #[arg(value_name = "SCENARIO")]

@@ -39,7 +39,7 @@ pub(crate) enum Lookup {
     /// Its source is there and not ready: look again later (P04).
     NotYet,
     /// This is what happens with it. Without an origin it never comes to an export.
-    Known(Box<ImportSpec>, Option<Origin>),
+    Known(Box<ImportSpec>, Option<Box<Origin>>),
 }
 
 /// Looks an import up as preflight and sanitizing do.
@@ -102,7 +102,7 @@ pub(crate) async fn look_up(client: &Client, import: &VirtualMachineImport) -> R
         credentials,
         vm,
     };
-    Ok(Lookup::Known(Box::new(spec), Some(origin)))
+    Ok(Lookup::Known(Box::new(spec), Some(Box::new(origin))))
 }
 
 fn spec_of(

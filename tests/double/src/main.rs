@@ -10,6 +10,11 @@
 //! API), `lookup` (an import and its source → what the simulation is told), `transfer` (how bytes
 //! come out of a source), `sources` (whether a source is ready), `files` (the file server).
 
+#![expect(
+    clippy::print_stderr,
+    reason = "stderr is its log, as with the real engine"
+)]
+
 mod files;
 mod kinds;
 mod lookup;

@@ -38,7 +38,7 @@ enum Event {
 /// An import that the simulation knows.
 struct Known {
     object: VirtualMachineImport,
-    origin: Option<Origin>,
+    origin: Option<Box<Origin>>,
     /// Its resource version after our last write, or when it was first seen.
     version: String,
     held: bool,
@@ -403,7 +403,7 @@ impl Shell {
                 let send = self.send.clone();
                 tokio::task::spawn_local(async move {
                     let result = match origin {
-                        Some(origin) => transfer::export(origin, &spec).await,
+                        Some(origin) => transfer::export(*origin, &spec).await,
                         None => Err(anyhow::anyhow!("no source")),
                     };
                     let _ = send.send(Event::Exported(id, result)).await;
@@ -434,7 +434,7 @@ impl Shell {
         };
         let send = self.send.clone();
         tokio::task::spawn_local(async move {
-            match transfer::shut_down(origin).await {
+            match transfer::shut_down(*origin).await {
                 Ok(()) => drop(send.send(Event::GuestOff(id)).await),
                 Err(error) => eprintln!("failed to shutdown the guest OS: {error:#}"),
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use inventory::NoProgress;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt as _};
 use schemas::upstream::{OpenstackSource, OvaSource, SourceStatus, VmwareSource};
 use serde::Serialize;
@@ -47,7 +47,7 @@ async fn check<K>(
         + std::fmt::Debug,
 {
     let Ok(found) = Api::<K>::all(client.clone())
-        .list(&Default::default())
+        .list(&ListParams::default())
         .await
     else {
         return;

@@ -129,12 +129,8 @@ impl Center {
             .headers()
             .get("set-cookie")
             .context("a session's cookie")?;
-        center.cookie = cookie
-            .to_str()?
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let session = cookie.to_str()?.split(';').next().unwrap_or_default();
+        session.clone_into(&mut center.cookie);
         Ok(center)
     }
 
