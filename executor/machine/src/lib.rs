@@ -4,13 +4,13 @@
 //! alone, so that the process around it may die anywhere.
 //!
 //! The map, in the order in which [`step`] goes through it:
-//! - [`Observed`]: the picture; [`ledger`]: its records, joined with their imports and images;
-//! - [`progress`]: one record on its way; [`stall`]: whether its import stands still;
-//! - [`hold`]: whether a wave may admit; [`sources`]: what imports need to be there;
-//! - [`standing`]: how each machine of each wave stands;
-//! - [`admission`]: which one is next, and when; [`scratch`]: whether there is room for it;
-//! - [`create`]: the import of an open attempt; [`spec`]: what it asks for;
-//! - [`view`] and [`status`]: what is said of it all; [`Step`]: the answer.
+//! - [`Observed`]: the picture; `ledger`: its records, joined with their imports and images;
+//! - `progress`: one record on its way; `stall`: whether its import stands still;
+//! - `hold`: whether a wave may admit; `sources`: what imports need to be there;
+//! - `standing`: how each machine of each wave stands;
+//! - `admission`: which one is next, and when; `scratch`: whether there is room for it;
+//! - `create`: the import of an open attempt; `spec`: what it asks for;
+//! - `view` and `status`: what is said of it all; [`Step`]: the answer.
 
 mod action;
 mod admission;

@@ -185,7 +185,7 @@ pub enum Stopped {
     /// Ctrl-C.
     #[error("finish: interrupted")]
     Interrupted,
-    /// [`PULL_TIME_MAX`] went by.
+    /// `PULL_TIME_MAX` went by.
     #[error("finish within {} minutes", PULL_TIME_MAX.as_secs() / 60)]
     TookTooLong,
 }

@@ -35,7 +35,7 @@ pub enum XmlError {
         /// Its name.
         name: String,
     },
-    /// Nested beyond [`DEPTH_MAX`], or not closed at its end.
+    /// Nested beyond `DEPTH_MAX`, or not closed at its end.
     #[error("follow XML that is cut off or nested more than {DEPTH_MAX} deep")]
     Shape,
 }
