@@ -345,7 +345,7 @@ mod tests {
     // Gate 2 falls for what comes in through others.
     #[test]
     fn trees_that_break_the_rules() {
-        let good = "planner v0.1.0 (/work/planner)\npetgraph v0.8.3\nserde v1.0.228 (*)\n";
+        let good = "planner v0.1.0 (/src/planner)\npetgraph v0.8.3\nserde v1.0.228 (*)\n";
         assert_eq!(trees("planner", good), [""; 0]);
         let bad = format!("{good}getrandom v0.3.4\nrand v0.9.2\nrand v0.10.0\n");
         let broken = trees("planner", &bad);
