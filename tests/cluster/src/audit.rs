@@ -162,6 +162,24 @@ pub fn exports(log: &str) -> BTreeMap<String, usize> {
     found
 }
 
+/// Whether the engine exported the import at `place` again of its own accord: one of its own status
+/// writes met a conflict (it had read a stale cache, Q07), and until the import was deleted nobody
+/// but the engine wrote to it after its creation.
+pub fn engine_conflicted_alone(writes: &[Write], place: &str) -> bool {
+    let kind = |write: &Write| write.resource.split('/').next() == Some("virtualmachineimports");
+    let of: Vec<&Write> = writes
+        .iter()
+        .filter(|write| kind(write) && format!("{}/{}", write.namespace, write.name) == place)
+        .take_while(|write| write.verb != "delete")
+        .collect();
+    let mut engine = of.iter().filter(|write| !write.is_ours()).peekable();
+    let agent = engine.peek().map(|write| write.agent.clone());
+    let conflict = |write: &&&Write| write.code == 409 && write.resource.ends_with("/status");
+    of.iter().all(|write| {
+        write.verb == "create" && write.is_ours() || Some(&write.agent) == agent.as_ref()
+    }) && engine.any(|write| conflict(&write))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +191,42 @@ mod tests {
                    time=\"t\" level=info msg=\"Sanitizing the import spec ...\" name=w1 namespace=a\n\
                    time=\"t\" level=info msg=\"Exporting source VM\" name=w1 namespace=a\n";
         assert_eq!(exports(log), BTreeMap::from([("a/w1".to_owned(), 2)]));
+    }
+
+    // A second export is the engine's own only where its own write met a conflict and nobody else
+    // wrote to the import before its deletion.
+    #[test]
+    fn conflicts_of_the_engine() {
+        let write = |verb: &str, resource: &str, agent: &str, code: i64| Write {
+            verb: verb.to_owned(),
+            resource: resource.to_owned(),
+            namespace: "a".to_owned(),
+            name: "w1".to_owned(),
+            agent: agent.to_owned(),
+            user: String::new(),
+            code,
+        };
+        let create = write("create", "virtualmachineimports", "windrow/0.1.0", 201);
+        let status = |code| write("update", "virtualmachineimports/status", "engine", code);
+        let delete = write("delete", "virtualmachineimports", "windrow/0.1.0", 200);
+        let collector = write("patch", "virtualmachineimports", "plane", 200);
+        let alone = [create.clone(), status(200), status(409), delete, collector];
+        assert!(engine_conflicted_alone(&alone, "a/w1"));
+        assert!(!engine_conflicted_alone(&alone, "a/w2"));
+        assert!(!engine_conflicted_alone(
+            &[create.clone(), status(200)],
+            "a/w1"
+        ));
+        let label = write("patch", "virtualmachineimports", "kubectl", 200);
+        assert!(!engine_conflicted_alone(
+            &[create.clone(), status(409), label],
+            "a/w1"
+        ));
+        let ours = write("patch", "virtualmachineimports", "windrow/0.1.0", 200);
+        assert!(!engine_conflicted_alone(
+            &[create, status(409), ours],
+            "a/w1"
+        ));
     }
 
     // What counts: our writes, except leases and the status of waves; a creation has its name in

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::audit::{LogFrom, Write, exports, writes};
+use crate::audit::{LogFrom, Write, engine_conflicted_alone, exports, writes};
 use crate::command::{Background, Output, Run, tail};
 use crate::estate::{Ova, Project};
 use crate::kube::{Kube, MACHINES, text};
@@ -289,9 +289,21 @@ impl<'w> Case<'w> {
                 .map(|i| exports.get(&i.place).copied().unwrap_or(0))
                 .sum();
             let names: Vec<&str> = of.iter().map(|i| i.place.as_str()).collect();
+            let by_itself = match names.as_slice() {
+                [place] if exported == 2 => engine_conflicted_alone(&writes, place),
+                _ => false,
+            };
+            if by_itself {
+                let line = format!(
+                    "the engine exported {} twice: its own write met a conflict, nobody else's (Q07)",
+                    names.join(", ")
+                );
+                crate::say(&format!("      {}: {line}", self.prefix));
+                self.note(line);
+            }
             self.expect(
                 format!("`{find}` was imported once"),
-                of.len() == 1 && exported == 1,
+                of.len() == 1 && (exported == 1 || by_itself),
                 format!("imports {names:?}, {exported} exports"),
             );
         }
