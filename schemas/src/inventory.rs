@@ -35,15 +35,6 @@ pub struct Inventory {
     pub targets: BTreeMap<TargetName, TargetInventory>,
 }
 
-impl Inventory {
-    /// The VM of that key, if the snapshots hold it.
-    pub fn vm(&self, key: &VmKey) -> Option<&Vm> {
-        let source = self.sources.get(&key.source)?;
-        let at = source.vms.binary_search_by(|vm| vm.id.cmp(&key.id)).ok()?;
-        Some(&source.vms[at])
-    }
-}
-
 /// One source's snapshot. All lists are sorted by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceInventory {

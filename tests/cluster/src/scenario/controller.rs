@@ -41,6 +41,8 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
 
     // Somebody deletes it all while an import is live, and syncs again.
     delete(case, &files)?;
+    // That nothing happens has no condition to wait for: the collector, which acts within a second,
+    // gets five.
     std::thread::sleep(Duration::from_secs(5));
     let name = live.place.rsplit('/').next().unwrap_or_default();
     let now = case.world.kube.get(IMPORTS, live.namespace(), name)?;
