@@ -30,6 +30,12 @@ pub struct Profile {
     pub call_openstack: Millis,
     /// Reading the source's VM again, claims, machine (measured §2: 0.9 s, §8: 1.6 s).
     pub create_machine: Millis,
+    /// Exports at once, on the whole cluster (fact 1: one worker).
+    pub exporters: u32,
+    /// Whether no other import changes state while one is exported (fact 1).
+    pub blocks: bool,
+    /// Images that are taken in at once, first come, first served; absent: as many as there are.
+    pub image_slots: Option<u32>,
     /// Whether images that are taken in at the same time share the bandwidth, which is one pod's
     /// HTTP server and one scratch volume (fact 7).
     pub images_share: bool,
@@ -126,6 +132,9 @@ impl Profile {
             call_vmware: Millis(400),
             call_openstack: Millis(1000),
             create_machine: Millis(900),
+            exporters: 1,
+            blocks: true,
+            image_slots: None,
             images_share: true,
             restart: None,
             phases: VM_IMPORT,

@@ -2,6 +2,7 @@
 //! much better it could be. It holds for the plan's admission policy: another policy is another
 //! trade of downtime against makespan, and has another bound.
 
+use engine::Profile;
 use engine::admission::create_to_export;
 use schemas::site::Admission;
 use schemas::units::Seconds;
@@ -26,7 +27,13 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
     let fits = |job: &&Job| job.size.peak.0 <= problem.targets[job.target].usable;
     let jobs: Vec<&Job> = problem.jobs.iter().filter(fits).collect();
     let by_exporter = (0..problem.targets.len())
-        .map(|target| exporter(problem, jobs.iter().copied().filter(|j| j.target == target)))
+        .map(|target| {
+            exporter(
+                problem,
+                &problem.targets[target].profile,
+                jobs.iter().copied().filter(|j| j.target == target),
+            )
+        })
         .max()
         .unwrap_or_default();
     let takes: Vec<Option<Seconds>> = (0..problem.workloads.len())
@@ -46,8 +53,11 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
 
 /// The first guest to be off, all exports with the least that admission leaves between them, and
 /// the least that follows the last of them.
-fn exporter<'a>(problem: &Problem, jobs: impl Iterator<Item = &'a Job>) -> Seconds {
-    let profile = &problem.profile;
+fn exporter<'a>(
+    problem: &Problem,
+    profile: &Profile,
+    jobs: impl Iterator<Item = &'a Job>,
+) -> Seconds {
     let (mut exports, mut leads, mut images) = (Seconds::ZERO, Sum::default(), Sum::default());
     let (mut head, mut tail) = (None, None);
     for job in jobs {

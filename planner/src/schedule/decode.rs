@@ -56,11 +56,12 @@ impl<'a> Estate<'a> {
             problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
         let prepare = |(position, job): (usize, &super::Job)| {
             let shutdown: Millis = job.estimates.shutdown.value.into();
-            let cut = job.estimates.cut(&problem.profile, job.kind);
+            let cut = job.cut_p90;
+            let profile = &problem.targets[job.target].profile;
             let excludes = job.excludes.iter();
             Prepared {
                 spec: Arc::new(import_spec(job, position)),
-                lead: lead(&problem.profile, job.kind, shutdown),
+                lead: lead(profile, job.kind, shutdown),
                 cut,
                 excludes: excludes
                     .filter_map(|vm| positions.get(vm).copied())
@@ -182,7 +183,7 @@ impl<'a> Decoder<'a> {
     fn new(estate: &'a Estate<'a>, order: &[usize]) -> Self {
         let problem = estate.problem;
         let lane = |target: usize| Lane {
-            sim: Sim::new(problem.profile.clone()),
+            sim: Sim::new(problem.targets[target].profile.clone()),
             job_of: Vec::new(),
             live: BTreeMap::new(),
             held: Bytes::ZERO,
@@ -379,7 +380,7 @@ impl<'a> Decoder<'a> {
         let coming = windows.partition_point(|window| window.to <= now);
         for window in &windows[coming..] {
             let start = window.from.max(now);
-            if start >= window.last_start || start + cut > window.to {
+            if start >= window.last_start || start + cut + window.reserve > window.to {
                 continue;
             }
             return if start == now {

@@ -6,13 +6,14 @@
 //! of admission, so that what is planned is what is done. Several priority rules are tried, and the
 //! best schedule is taken: nothing left out, windows kept, least downtime, least makespan.
 //!
-//! The parts: `problem` (what goes in), `order` (priority rules), `decode` (order → slots),
+//! The parts: `problem` (what goes in), `fill` (a plan → that), `order` (priority rules), `decode` (order → slots),
 //! `bound` (what no schedule can beat), `naive` (all imports at once, for comparison), `forecast`
 //! (to files), `checker` (judges a schedule without knowing how it was made).
 
 mod bound;
 mod checker;
 mod decode;
+mod fill;
 mod forecast;
 mod naive;
 mod order;
@@ -31,7 +32,9 @@ pub use checker::{Violation, check_schedule};
 pub use forecast::{import_forecast, scratch_forecast, wave_forecast};
 pub use naive::{AllAtOnce, all_at_once};
 pub use order::Rule;
-pub use problem::{Job, Problem, Target, Window, Workload};
+pub use problem::{
+    Barrier, Job, Occupied, Problem, Room, Service, SourceHost, Step, Target, Window, Workload,
+};
 
 /// When each import starts, and why not earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,7 +286,12 @@ fn score(problem: &Problem, decoded: &decode::Decoded) -> (usize, usize, u64, Se
     let least: u64 = problem
         .jobs
         .iter()
-        .map(|job| job.estimates.downtime(&problem.profile).0 * job.weight)
+        .map(|job| {
+            job.estimates
+                .downtime(&problem.targets[job.target].profile)
+                .0
+                * job.weight
+        })
         .sum();
     let ready = slots().map(|slot| slot.times.ready);
     (

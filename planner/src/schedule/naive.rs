@@ -24,7 +24,7 @@ pub fn all_at_once(problem: &Problem) -> AllAtOnce {
     let mut downtimes = Vec::new();
     let mut result = AllAtOnce::default();
     for target in 0..problem.targets.len() {
-        let mut sim = Sim::new(problem.profile.clone());
+        let mut sim = Sim::new(problem.targets[target].profile.clone());
         let jobs = problem.by_vm().into_iter();
         for job in jobs.filter(|job| problem.jobs[*job].target == target) {
             sim.create(super::decode::import_spec(&problem.jobs[job], job));

@@ -1,35 +1,38 @@
 //! What is to be scheduled, reduced to what a scheduler needs: durations, sizes, and what must not
-//! happen at the same time or in the wrong order.
+//! happen at the same time or in the wrong order. Every constraint is data here: `fill` makes it of
+//! a plan, the decoder obeys it, the checker judges by it.
 //!
 //! Times are seconds from the plan's start, or from whenever the plan is run where there is none.
-
-use std::collections::BTreeMap;
+//! Positions in lists name things, but jobs are named by their VM: the order of `jobs` means
+//! nothing.
 
 use engine::Profile;
-use jiff::Timestamp;
 use schemas::ids::{OccurrenceId, TargetName, VmKey, VmName, WindowName, WorkloadName};
-use schemas::inventory::{Power, SourceKind};
-use schemas::site::{Admission, Assumptions};
+use schemas::inventory::SourceKind;
+use schemas::site::Admission;
 use schemas::units::{Bytes, Seconds};
 use schemas::wave::WaveSize;
 
-use crate::check::Checked;
 use crate::estimate::Estimates;
-use crate::resolve::{ResolvedPlan, ResolvedWorkload};
 
-/// What is to be scheduled. Positions in its lists name things; the order of `jobs` means nothing.
+/// What is to be scheduled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The engine, the same on every target.
-    pub profile: Profile,
-    /// When the next import is created, relative to the one before.
+    /// When the next import of a target is created, relative to the one before.
     pub admission: Admission,
     /// Clusters, each with an engine and a scratch of its own.
     pub targets: Vec<Target>,
-    /// Lists of windows that jobs may have to keep, each by start and without overlap.
+    /// Hosts that disks are copied from, with limits of their own.
+    pub hosts: Vec<SourceHost>,
+    /// Lists of windows that jobs may have to keep, each by start and without overlap. One list for
+    /// each combination of window, pinned occurrence and freezes that is asked for.
     pub calendars: Vec<Vec<Window>>,
-    /// Sets of jobs that wait for each other.
+    /// Sets of jobs that wait for each other, and steps outside: the nodes of the plan's graph.
     pub workloads: Vec<Workload>,
+    /// Sets of workloads that are cut over in one occurrence.
+    pub services: Vec<Service>,
+    /// What holds jobs back beside what their workloads wait for: canaries, waves with `after`.
+    pub barriers: Vec<Barrier>,
     /// The imports.
     pub jobs: Vec<Job>,
 }
@@ -39,13 +42,52 @@ pub struct Problem {
 pub struct Target {
     /// Its name.
     pub name: TargetName,
+    /// Its engine: how many exports and images at once, whether an export blocks the others, polls.
+    pub profile: Profile,
     /// The scratch volume's size.
     pub capacity: Bytes,
     /// What may be used of it.
     pub usable: Bytes,
+    /// What others hold of the usable scratch at the start: imports that are no jobs of this
+    /// problem, leaks.
+    pub occupied: Vec<Occupied>,
+    /// What the machines of this problem may take of the cluster; absent: nobody knows, and it is
+    /// no limit.
+    pub room: Option<Room>,
 }
 
-/// One occurrence of a window.
+/// Scratch that somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupied {
+    /// So much.
+    pub bytes: Bytes,
+    /// It is predicted to be free from then on; absent: never.
+    pub until: Option<Seconds>,
+}
+
+/// What machines take of a cluster, or may take of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Memory.
+    pub memory: Bytes,
+    /// Processors, in thousandths.
+    pub cpu_milli: u64,
+    /// Storage, copies included.
+    pub storage: Bytes,
+}
+
+/// A host that disks are copied from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceHost {
+    /// Its name.
+    pub name: String,
+    /// Exports at once from it, over all targets. Binds only engines with several exporters, or
+    /// several targets.
+    pub slots: u32,
+}
+
+/// The part of an occurrence of a window in which its jobs may start. A freeze may leave several
+/// parts of one occurrence: they have the same name and occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The window's name.
@@ -54,19 +96,61 @@ pub struct Window {
     pub occurrence: OccurrenceId,
     /// Imports may start from here on.
     pub from: Seconds,
-    /// They should have ended by then.
+    /// They should have ended by then: none starts whose cut (at its P90) and the reserve would
+    /// reach beyond.
     pub to: Seconds,
-    /// None may start from here on.
+    /// None may start from here on: the close less the lockout.
     pub last_start: Seconds,
+    /// What must be left after a cut's P90 end, to roll back.
+    pub reserve: Seconds,
+    /// Most jobs that start in the occurrence, whatever calendar lists it.
+    pub vms_max: Option<u32>,
 }
 
-/// Jobs that belong together.
+/// A node of the plan's graph: jobs that belong together, or a step outside. It is *done* when all
+/// its jobs run and their gates hold, or its step has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Its name.
     pub name: WorkloadName,
-    /// Positions of the workloads whose machines must all run first.
+    /// Positions of the workloads that must all be done first.
     pub after: Vec<usize>,
+    /// What is done outside, for a workload without jobs; also one of another plan.
+    pub step: Option<Step>,
+}
+
+/// Something that takes time and no engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// So long.
+    pub takes: Seconds,
+    /// It does not begin before.
+    pub from: Seconds,
+    /// Position of the windows that it must lie in as a whole; none: it begins as soon as it may.
+    pub calendar: Option<usize>,
+}
+
+/// What an owner calls "my system".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Positions of its workloads; each is in one service at most.
+    pub workloads: Vec<usize>,
+    /// All its jobs that keep windows start in one occurrence, and its last gate holds before that
+    /// closes. It then has the engine to itself from its first import to its last.
+    pub together: bool,
+}
+
+/// Jobs that must all run, with their gates, before others are created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Barrier {
+    /// What it is, for people: `canaries`, or the pinned wave before.
+    pub name: WorkloadName,
+    /// Those that go first. One that is no job of the problem is done.
+    pub first: Vec<VmKey>,
+    /// Those that wait.
+    pub then: Vec<VmKey>,
 }
 
 /// One import.
@@ -82,14 +166,31 @@ pub struct Job {
     pub target: usize,
     /// Position of its workload.
     pub workload: usize,
-    /// Position of the windows that it must keep; none: it may start at any time.
+    /// Position of the host that its disks are copied from, if that has a limit.
+    pub host: Option<usize>,
+    /// Position of the windows that it must keep; none: it may start at any time. A pinned
+    /// occurrence is a calendar of that occurrence alone.
     pub calendar: Option<usize>,
+    /// Its creation, where that is no longer to be chosen: approved, or running. It is created then,
+    /// or as soon after as engine and dependencies let it; what is not fixed is not put in front of
+    /// it where it would be in its way.
+    pub fixed: Option<Seconds>,
     /// Whether its guest runs, and so is down from its shutdown on.
     pub guest_runs: bool,
-    /// What it needs.
+    /// What it needs of the scratch and the network.
     pub size: WaveSize,
-    /// How long its phases take.
+    /// What its machine takes of its target, from its creation on and for ever.
+    pub takes: Room,
+    /// How long its phases take: the median.
     pub estimates: Estimates,
+    /// From its creation until its machine is ready, on an idle engine: at most this in nine of ten
+    /// cases (P90). So much of a window, and its reserve, must be left.
+    pub cut_p90: Seconds,
+    /// From `running` until its gate is predicted to hold.
+    pub gate: Seconds,
+    /// VMs whose machines must run, with their gates, before it is created, beside what its
+    /// workload waits for.
+    pub after: Vec<VmKey>,
     /// VMs that must not be under way at the same time (N03).
     pub excludes: Vec<VmKey>,
     /// How much its downtime counts.
@@ -97,72 +198,6 @@ pub struct Job {
 }
 
 impl Problem {
-    /// Of a plan that was checked. A VM whose power nobody saw counts as running.
-    pub fn new(checked: &Checked) -> Self {
-        let plan = &checked.plan;
-        let targets: Vec<Target> = plan
-            .targets
-            .values()
-            .map(|target| Target {
-                name: target.name.clone(),
-                capacity: target.capacity,
-                usable: target.usable,
-            })
-            .collect();
-        let mut calendars = Calendars::new(plan);
-        let of_workload: Vec<Option<usize>> = plan
-            .workloads
-            .iter()
-            .map(|workload| calendars.of(workload))
-            .collect();
-        let positions: BTreeMap<&WorkloadName, usize> =
-            plan.workloads.iter().map(|w| &w.name).zip(0..).collect();
-        let workloads = plan
-            .workloads
-            .iter()
-            .map(|workload| Workload {
-                name: workload.name.clone(),
-                after: workload
-                    .depends_on
-                    .iter()
-                    .filter_map(|name| positions.get(name).copied())
-                    .collect(),
-            })
-            .collect();
-        let jobs = plan.vms.iter().filter_map(|vm| {
-            let target = targets.iter().position(|target| target.name == vm.target)?;
-            let workload = *positions.get(&vm.workload)?;
-            let size = vm.footprint.size();
-            let guest_runs = vm.power != Some(Power::Off) && vm.kind != SourceKind::Ova;
-            // A guest that takes longer has its power cut.
-            let assumed = Assumptions {
-                shutdown: plan.assumptions.shutdown.min(vm.shutdown_timeout),
-                ..plan.assumptions.clone()
-            };
-            Some(Job {
-                vm: vm.key.clone(),
-                name: vm.name.clone(),
-                kind: vm.kind,
-                target,
-                workload,
-                calendar: of_workload[workload],
-                guest_runs,
-                estimates: Estimates::new(&size, guest_runs, &assumed),
-                size,
-                excludes: checked.excludes.get(&vm.key).cloned().unwrap_or_default(),
-                weight: 1,
-            })
-        });
-        Self {
-            profile: Profile::vm_import(),
-            admission: plan.policy.admission,
-            jobs: jobs.collect(),
-            workloads,
-            targets,
-            calendars: calendars.lists,
-        }
-    }
-
     /// Positions of the jobs, sorted by VM.
     pub(super) fn by_vm(&self) -> Vec<usize> {
         let mut jobs: Vec<usize> = (0..self.jobs.len()).collect();
@@ -173,50 +208,5 @@ impl Problem {
     /// What each workload depends on.
     pub(super) fn after(&self) -> Vec<Vec<usize>> {
         self.workloads.iter().map(|w| w.after.clone()).collect()
-    }
-}
-
-/// Lists of windows, one for each combination that workloads ask for.
-struct Calendars<'a> {
-    plan: &'a ResolvedPlan,
-    lists: Vec<Vec<Window>>,
-    known: BTreeMap<(&'a WindowName, Option<&'a OccurrenceId>), usize>,
-}
-
-impl<'a> Calendars<'a> {
-    fn new(plan: &'a ResolvedPlan) -> Self {
-        Self {
-            plan,
-            lists: Vec::new(),
-            known: BTreeMap::new(),
-        }
-    }
-
-    fn of(&mut self, workload: &'a ResolvedWorkload) -> Option<usize> {
-        let name = workload.window.as_ref()?;
-        let key = (name, workload.occurrence.as_ref());
-        if let Some(known) = self.known.get(&key) {
-            return Some(*known);
-        }
-        let origin = self.plan.start.unwrap_or(Timestamp::UNIX_EPOCH);
-        let since = |instant: Timestamp| {
-            let seconds = instant.as_second() - origin.as_second();
-            Seconds(u64::try_from(seconds).unwrap_or(0))
-        };
-        let window = self.plan.window(name);
-        let list = window
-            .into_iter()
-            .flat_map(|window| &window.occurrences)
-            .filter(|occurrence| key.1.is_none_or(|id| *id == occurrence.id))
-            .map(|occurrence| Window {
-                name: name.clone(),
-                occurrence: occurrence.id.clone(),
-                from: since(occurrence.from),
-                to: since(occurrence.to),
-                last_start: since(occurrence.last_start),
-            });
-        self.lists.push(list.collect());
-        self.known.insert(key, self.lists.len() - 1);
-        Some(self.lists.len() - 1)
     }
 }

@@ -32,7 +32,14 @@ fn job(n: usize, gib: u64, workload: usize) -> Job {
         shutdown: Span(Seconds(30)),
         boot: Span(Seconds(60)),
     };
+    let estimates = Estimates::new(&size, true, &assumed);
     Job {
+        host: None,
+        fixed: None,
+        takes: Room::default(),
+        cut_p90: estimates.cut(&Profile::vm_import(), kind),
+        gate: Seconds::ZERO,
+        after: Vec::new(),
         vm: VmKey::new("cloud", format!("vm{n:04}").as_str()),
         name: format!("VM{n}").into(),
         kind,
@@ -40,7 +47,7 @@ fn job(n: usize, gib: u64, workload: usize) -> Job {
         workload,
         calendar: None,
         guest_runs: true,
-        estimates: Estimates::new(&size, true, &assumed),
+        estimates,
         size,
         excludes: Vec::new(),
         weight: 1,
@@ -52,12 +59,18 @@ fn problem(after: &[&[usize]], jobs: Vec<Job>) -> Problem {
     let workload = |(n, after): (usize, &&[usize])| Workload {
         name: format!("w{n}").into(),
         after: after.to_vec(),
+        step: None,
     };
     Problem {
-        profile: Profile::vm_import(),
         admission: Admission::Balanced,
+        hosts: Vec::new(),
+        services: Vec::new(),
+        barriers: Vec::new(),
         targets: vec![Target {
             name: "hv1".into(),
+            profile: Profile::vm_import(),
+            occupied: Vec::new(),
+            room: None,
             capacity: Bytes::from_gib(220),
             usable: Bytes::from_gib(200),
         }],
@@ -75,6 +88,8 @@ fn window(day: u64, hours: u64) -> Window {
         from,
         to: from + Seconds(hours * 3600),
         last_start: from + Seconds(hours * 3600 - 1800),
+        reserve: Seconds::ZERO,
+        vms_max: None,
     }
 }
 
