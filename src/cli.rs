@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, inventory, plan, retry, schema, start, status, stop,
-    validate,
+    apply, approve, controller, crd, demo, explain, inventory, plan, retry, schema, start, status,
+    stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -65,6 +65,7 @@ pub enum Verb {
     Validate(validate::Arguments),
     Inventory(inventory::Arguments),
     Plan(plan::Arguments),
+    Explain(explain::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
@@ -84,6 +85,7 @@ impl Verb {
             Self::Validate(arguments) => validate::run(&arguments, output),
             Self::Inventory(arguments) => inventory::run(arguments, output),
             Self::Plan(arguments) => plan::run(&arguments, output),
+            Self::Explain(arguments) => explain::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),
             Self::Status(arguments) => status::run(&arguments, output),

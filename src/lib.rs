@@ -12,6 +12,7 @@ pub mod crd;
 pub mod demo;
 pub mod diagnostic;
 pub mod exit;
+pub mod explain;
 pub mod failure;
 pub mod interrupt;
 pub mod inventory;

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use kube::ResourceExt as _;
 use schemas::file::File;
 use schemas::ids::{Namespace, PlanName};
+use schemas::inventory::Inventory;
 use schemas::plan::{MigrationPlan, PlanSpec};
 use schemas::site::{MigrationSite, SiteSpec, default_namespace};
 use schemas::yaml::{self, PathIndex};
@@ -108,6 +109,21 @@ impl LoadedPlan {
         }
     }
 
+    /// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`. An inline site's fields
+    /// begin with `inlineSite.`.
+    pub fn locate(&self, path: &str) -> String {
+        // Only a site has these.
+        let of_site = ["sources[", "targets[", "windows["]
+            .iter()
+            .any(|field| path.starts_with(field));
+        let path = format!("spec.{path}");
+        let spot = match &self.site_file {
+            Some(site) if of_site => site.spot(&path),
+            _ => self.plan.spot(&path),
+        };
+        format!("{}:{}", spot.file.path, spot.position().line)
+    }
+
     /// The folder of the plan's file, where `inventory/` and `waves/` are.
     pub fn folder(&self) -> &Utf8Path {
         folder_of(&self.plan.file.path)
@@ -127,6 +143,18 @@ pub fn plan(path: &Utf8Path) -> Result<LoadedPlan, Failure> {
         None => None,
     };
     Ok(LoadedPlan { plan, site_file })
+}
+
+/// Reads the snapshots in `folder`, or else in `inventory` beside the plan.
+pub fn snapshots(plan: &LoadedPlan, folder: Option<&Utf8Path>) -> Result<Inventory, Failure> {
+    let folder = folder.map_or_else(|| plan.folder().join("inventory"), Utf8Path::to_owned);
+    inventory::snapshot::read(&folder).map_err(|error| {
+        let hint = error.hint().unwrap_or_else(|| {
+            let plan = &plan.plan.file.path;
+            format!("run `windrow inventory pull {plan} --out {folder}` first")
+        });
+        Failure::misused(error).hint(hint)
+    })
 }
 
 /// Reads a file of kind `T`.

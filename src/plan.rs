@@ -48,7 +48,7 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let loaded = load::plan(&arguments.plan.plan)?;
-    let inventory = snapshots(arguments, &loaded)?;
+    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
     let decided = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
         Ok(decided) => decided,
         Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
@@ -69,22 +69,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             _ => Outcome::Done,
         },
     )
-}
-
-fn snapshots(arguments: &Arguments, loaded: &LoadedPlan) -> Result<Inventory, Failure> {
-    let folder = arguments
-        .inventory
-        .clone()
-        .unwrap_or_else(|| loaded.folder().join("inventory"));
-    inventory::snapshot::read(&folder).map_err(|error| {
-        let hint = error.hint().unwrap_or_else(|| {
-            format!(
-                "run `windrow inventory pull {} --out {folder}` first",
-                arguments.plan.plan
-            )
-        });
-        Failure::misused(error).hint(hint)
-    })
 }
 
 /// Waves that something speaks of, by name: a ledger of a target, or an approval.
@@ -112,15 +96,7 @@ fn refuse(
     let (found, findings) = match refusal {
         Refusal::Invalid(found) => (found, Vec::new()),
         Refusal::Blocked { findings, warnings } => (warnings, findings),
-        Refusal::Unsound(violations) => {
-            let first = violations
-                .into_iter()
-                .next()
-                .expect("unsound for at least one reason");
-            return Err(Failure::new(Outcome::Bug, PlanError::Unsound(first)).hint(
-                "this is a bug of Windrow: please report it with the plan and its inventory",
-            ));
-        }
+        Refusal::Unsound(violations) => return Err(PlanError::unsound(violations)),
     };
     let diagnostics = loaded.diagnostics(&found);
     if format != Format::Table {
@@ -145,21 +121,7 @@ fn refuse(
 }
 
 fn in_words(findings: &[Finding], loaded: &LoadedPlan) -> String {
-    planner::report::text::findings(findings, &|path| Some(locate(loaded, path)))
-}
-
-/// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`.
-fn locate(loaded: &LoadedPlan, path: &str) -> String {
-    // Only a site has these, and an inline one has a prefix.
-    let of_site = ["sources[", "targets[", "windows["]
-        .iter()
-        .any(|field| path.starts_with(field));
-    let path = format!("spec.{path}");
-    let spot = match &loaded.site_file {
-        Some(site) if of_site => site.spot(&path),
-        _ => loaded.plan.spot(&path),
-    };
-    format!("{}:{}", spot.file.path, spot.position().line)
+    planner::report::text::findings(findings, &|path| Some(loaded.locate(path)))
 }
 
 fn print(
@@ -182,7 +144,7 @@ fn print(
         output.complain(&diagnostic::render(&warnings));
     }
     output.data(&planner::report::text::render(&planned.report, &|path| {
-        Some(locate(loaded, path))
+        Some(loaded.locate(path))
     }));
     output.say("");
     for line in files::told(changes, arguments.check) {
@@ -210,11 +172,23 @@ fn data(format: Format, value: &Value, output: &Output) {
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
-enum PlanError {
+pub(crate) enum PlanError {
     /// Blockers, and the policy refuses the plan for them.
     #[error("plan: {} block{} it", planner::diagnostic::count(*.0, "finding"), if *.0 == 1 { "s" } else { "" })]
     Blocked(usize),
     /// The schedule breaks a rule.
     #[error("make a sound schedule")]
     Unsound(#[source] planner::schedule::Violation),
+}
+
+impl PlanError {
+    /// A schedule that breaks rules is a bug of ours.
+    pub(crate) fn unsound(violations: Vec<planner::schedule::Violation>) -> Failure {
+        let first = violations
+            .into_iter()
+            .next()
+            .expect("unsound for at least one reason");
+        Failure::new(Outcome::Bug, Self::Unsound(first))
+            .hint("this is a bug of Windrow: please report it with the plan and its inventory")
+    }
 }

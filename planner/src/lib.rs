@@ -15,6 +15,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod estimate;
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod graph;

@@ -1,5 +1,7 @@
 //! Findings: what a check has to say about a VM, a workload, a source or a target.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{SourceName, TargetName, VmKey, VmName, WorkloadName};
@@ -14,6 +16,16 @@ pub enum Severity {
     Warning,
     /// Worth knowing.
     Info,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Blocker => "blocker",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        })
+    }
 }
 
 /// The result of a check.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use schemas::units::Seconds;
 
 /// Says times.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     origin: Option<Timestamp>,
     zone: TimeZone,
 }

@@ -8,6 +8,8 @@ mod clock;
 mod tests;
 pub mod text;
 
+pub(crate) use clock::Clock;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -19,7 +21,7 @@ use serde::Serialize;
 
 use crate::check::Checked;
 use crate::diagnostic::list;
-use crate::resolve::{Exclusion, ExclusionReason};
+use crate::resolve::{Exclusion, ExclusionReason, ResolvedPlan};
 use crate::schedule::{Problem, Schedule, all_at_once};
 use crate::waves::Rendered;
 
@@ -154,17 +156,7 @@ impl PlanReport {
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);
-        let left_out: Vec<LeftOut> = {
-            let names: BTreeMap<&VmKey, &VmName> = plan
-                .exclusions
-                .iter()
-                .map(|gone| (&gone.key, &gone.name))
-                .collect();
-            plan.exclusions
-                .iter()
-                .map(|gone| LeftOut::new(gone, &names))
-                .collect()
-        };
+        let left_out = LeftOut::of(plan);
         let times = || {
             rendered
                 .forecast
@@ -268,6 +260,19 @@ impl Downtime {
 }
 
 impl LeftOut {
+    /// All that a plan leaves out, by key.
+    pub(crate) fn of(plan: &ResolvedPlan) -> Vec<Self> {
+        let names: BTreeMap<&VmKey, &VmName> = plan
+            .exclusions
+            .iter()
+            .map(|gone| (&gone.key, &gone.name))
+            .collect();
+        plan.exclusions
+            .iter()
+            .map(|gone| Self::new(gone, &names))
+            .collect()
+    }
+
     fn new(exclusion: &Exclusion, names: &BTreeMap<&VmKey, &VmName>) -> Self {
         let (kind, reason) = match &exclusion.reason {
             ExclusionReason::Template => ("template", "a template".to_owned()),

@@ -357,7 +357,7 @@ const NO_BREAK: &str = "\u{a0}";
 
 /// Appends prose, broken at spaces so that no line passes [`WIDTH_MAX`]; lines after the first are
 /// indented by as much.
-fn paragraph(text: &mut String, indent: &str, prose: &str) {
+pub(crate) fn paragraph(text: &mut String, indent: &str, prose: &str) {
     let mut line = indent.to_owned();
     let mut empty = true;
     let start = text.len();

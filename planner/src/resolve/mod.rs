@@ -8,6 +8,7 @@
 mod dependencies;
 mod index;
 mod machines;
+pub mod reference;
 mod select;
 mod site;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Waivers: which findings of which VMs are accepted.
 
-use schemas::ids::{SourceName, VmKey, VmName};
+use schemas::ids::VmKey;
 use schemas::plan::PlanSpec;
 
 use super::ResolvedWaiver;
 use super::index::Index;
+use super::reference;
 use super::select::Claims;
 use crate::check::table;
 use crate::diagnostic::{Diagnostics, File, Kind, Place, Problem, nearest};
@@ -61,25 +62,7 @@ pub(super) fn resolve(
 
 /// The one VM of the plan that `NAME`, `SOURCE/NAME` or `SOURCE/ID` means.
 fn one_vm(text: &str, index: &Index<'_>, claims: &Claims) -> Result<VmKey, Problem> {
-    let mut known = Vec::new();
-    if let Some((source, rest)) = text.split_once('/')
-        && let Some(vms) = index.source(&SourceName::from(source))
-    {
-        let key = VmKey::new(source, rest);
-        if vms.id(&key.id).is_some() {
-            known.push(key);
-        } else {
-            known.extend(
-                vms.name(&VmName::from(rest))
-                    .iter()
-                    .map(|vm| VmKey::new(source, vm.id.clone())),
-            );
-        }
-    }
-    for (source, vms) in index.sources() {
-        let named = vms.name(&VmName::from(text)).iter();
-        known.extend(named.map(|vm| VmKey::new(source.clone(), vm.id.clone())));
-    }
+    let known = reference::find(text, index);
     let selected: Vec<VmKey> = known
         .iter()
         .filter(|key| claims.by_vm.contains_key(*key))
