@@ -293,15 +293,10 @@ impl Driver<'_> {
         }
     }
 
-    /// The picture, with the scratch's files where an import has failed and may have left some.
+    /// The picture, with the scratch's files where those tell more.
     async fn look(&mut self) -> Picture {
         let mut picture = self.watches.picture();
-        let failed = picture
-            .observed
-            .imports
-            .values()
-            .any(|import| import.status.import_status == ImportState::MigrationFailed);
-        if failed {
+        if picture.observed.wants_scratch_files() {
             let files = match self.scratch.take() {
                 Some((when, files)) if when.elapsed() < SCRATCH_EVERY => (when, files),
                 _ => (Instant::now(), scratch::files(self.cluster.client()).await),
@@ -322,9 +317,15 @@ impl Driver<'_> {
     ) -> Result<Done, Error> {
         let mut done = Done::default();
         let mut failed = false;
+        // The cluster is no longer what the picture says. Then nothing new is begun on it; what is
+        // seen of the others is still recorded, so that one object in trouble keeps none back.
+        let mut stale = false;
         for action in &step.actions {
             if self.stopped()? {
                 break;
+            }
+            if stale && begins(action) {
+                continue;
             }
             if let Action::WaveStatus { at, .. } = action
                 && let Some(pause) = self.too_early(StatusOf::Wave(at.clone()), step)
@@ -349,7 +350,7 @@ impl Driver<'_> {
                 }
                 Ok(Outcome::LookAgain) => {
                     done.wait(LOOK_AGAIN_PAUSE);
-                    break;
+                    stale = true;
                 }
                 Err(error) => {
                     if let Some((import, why)) = refusal(action, &error) {
@@ -495,6 +496,14 @@ fn is_no_news(action: &Action, picture: &Picture, now: Timestamp) -> Option<Dura
 /// An instant that is past is due now.
 fn unsigned(duration: SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or_default()
+}
+
+/// Whether an action sets something going.
+fn begins(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::OpenRecord { .. } | Action::OpenAttempt { .. } | Action::CreateImport { .. }
+    )
 }
 
 /// What an action is called in logs.

@@ -39,12 +39,27 @@ pub(crate) struct Table<P> {
 struct Inner<P> {
     rows: BTreeMap<At, Row<P>>,
     /// Of a list that is under way; it replaces `rows` when it is complete.
-    listing: Option<BTreeMap<At, Row<P>>>,
+    listing: Option<Listing<P>>,
     /// Highest revision that the watch has shown.
     revision: u64,
     /// A list was complete once.
     synced: bool,
     trouble: Option<Trouble>,
+}
+
+struct Listing<P> {
+    rows: BTreeMap<At, Row<P>>,
+    /// Highest revision in it: shown when the list is, not before.
+    revision: u64,
+}
+
+impl<P> Default for Listing<P> {
+    fn default() -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            revision: 0,
+        }
+    }
 }
 
 struct Trouble {
@@ -85,19 +100,25 @@ impl<P: Clone> Table<P> {
             Err(error) => return inner.failed(error),
         };
         match event {
-            Event::Init => inner.listing = Some(BTreeMap::new()),
+            Event::Init => inner.listing = Some(Listing::default()),
             Event::InitApply(object) => {
-                if let Some((at, row)) = inner.row(object, reduce) {
-                    inner.listing.get_or_insert_default().insert(at, row);
+                let listing = inner.listing.get_or_insert_default();
+                let shown = revision(object.meta().resource_version.as_deref());
+                listing.revision = listing.revision.max(shown);
+                if let Some((at, row)) = row(object, reduce) {
+                    listing.rows.insert(at, row);
                 }
             }
             Event::InitDone => {
-                inner.rows = inner.listing.take().unwrap_or_default();
+                let listing = inner.listing.take().unwrap_or_default();
+                inner.rows = listing.rows;
+                inner.revision = inner.revision.max(listing.revision);
                 inner.synced = true;
                 inner.trouble = None;
             }
             Event::Apply(object) => {
-                if let Some((at, row)) = inner.row(object, reduce) {
+                inner.saw(object.meta().resource_version.as_deref());
+                if let Some((at, row)) = row(object, reduce) {
                     inner.rows.insert(at, row);
                 }
                 inner.trouble = None;
@@ -152,28 +173,6 @@ impl<P: Clone> Table<P> {
 }
 
 impl<P> Inner<P> {
-    fn row<K>(&mut self, object: DeserializeGuard<K>, reduce: fn(K) -> P) -> Option<(At, Row<P>)>
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
-        self.saw(object.meta().resource_version.as_deref());
-        let at = place(&object)?;
-        let uid = object.meta().uid.clone().unwrap_or_default();
-        match object.0 {
-            Ok(object) => Some((
-                at,
-                Row {
-                    uid,
-                    part: reduce(object),
-                },
-            )),
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), object = %at, error = %error.error, "unreadable");
-                None
-            }
-        }
-    }
-
     fn saw(&mut self, version: Option<&str>) {
         self.revision = self.revision.max(revision(version));
     }
@@ -198,6 +197,28 @@ impl<P> Inner<P> {
             last: now,
             reason,
         });
+    }
+}
+
+/// An object reduced to what is needed of it; none where it cannot be read, which is said.
+fn row<K, P>(object: DeserializeGuard<K>, reduce: fn(K) -> P) -> Option<(At, Row<P>)>
+where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let at = place(&object)?;
+    let uid = object.meta().uid.clone().unwrap_or_default();
+    match object.0 {
+        Ok(object) => Some((
+            at,
+            Row {
+                uid,
+                part: reduce(object),
+            },
+        )),
+        Err(error) => {
+            tracing::warn!(kind = %K::kind(&()), object = %at, error = %error.error, "unreadable");
+            None
+        }
     }
 }
 
@@ -252,10 +273,12 @@ mod tests {
         take(Event::Apply(source("b", "7")));
         assert_eq!(names(&table), ["a", "b"]);
         take(Event::Init);
-        take(Event::InitApply(source("b", "7")));
+        take(Event::InitApply(source("b", "9")));
         assert_eq!(names(&table), ["a", "b"]);
+        assert!(!table.has_seen(9), "it is not shown yet");
         take(Event::InitDone);
         assert_eq!(names(&table), ["b"]);
+        assert!(table.has_seen(9));
     }
 
     // Deletions count as progress of the watch too.

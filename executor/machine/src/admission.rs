@@ -23,12 +23,15 @@ use crate::observed::{At, Import, Observed};
 use crate::scratch;
 use crate::sources::Sources;
 use crate::spec;
-use crate::stall;
+use crate::stall::{self, Exports};
 use crate::standing::{self, Machine, Standing};
 
 /// From the opening of an attempt until a request of it cannot arrive any more: an API server ends
 /// requests after a minute.
 const SETTLING: Seconds = Seconds::from_minutes(1);
+/// Somebody else's import whose guest the engine has not even asked to shut down for so long, while
+/// it was free to: it stands still (P06, O02).
+const FOREIGN_PATIENCE: Seconds = Seconds::from_minutes(10);
 /// Below this many hundredths an image's progress says too little about its rate.
 const PROGRESS_MIN: u64 = 10;
 
@@ -38,6 +41,7 @@ pub(crate) struct Gate<'a> {
     pub ledger: &'a Ledger<'a>,
     pub holds: &'a BTreeMap<&'a At, HoldReason>,
     pub sources: &'a Sources<'a>,
+    pub exports: &'a Exports,
     pub now: Timestamp,
 }
 
@@ -55,7 +59,7 @@ impl Gate<'_> {
     /// has come.
     pub fn admit(&self, machines: &[Machine<'_>], alarm: &mut Alarm) -> Admitted {
         let mut answer = Admitted::default();
-        let held = scratch::held(self.ledger, self.observed.scratch_files.as_ref());
+        let held = scratch::held(self.ledger, self.observed);
         let mut is_open = !self.ledger.entries.values().any(is_in_front);
         for (index, machine) in machines.iter().enumerate() {
             if machine.standing != Standing::Candidate {
@@ -91,7 +95,7 @@ impl Gate<'_> {
         if self.is_settling(machine, alarm) {
             return Some(Wait::Turn);
         }
-        if let Some(wait) = self.exclusion(machine).or_else(|| self.foreign()) {
+        if let Some(wait) = self.exclusion(machine).or_else(|| self.foreign(alarm)) {
             return Some(wait);
         }
         let free = wave.spec.scratch.0.saturating_sub(held);
@@ -142,14 +146,29 @@ impl Gate<'_> {
     }
 
     /// Somebody else's import that is at the engine or next at it: ours would have its guest off
-    /// for nothing.
-    fn foreign(&self) -> Option<Wait> {
-        let at_work = |import: &Import| {
+    /// for nothing. One that stands still before its export, with the engine free to look at it, is
+    /// waited for no more: the engine retries it for ever.
+    fn foreign(&self, alarm: &mut Alarm) -> Option<Wait> {
+        let at_work = |at: &At, import: &Import, alarm: &mut Alarm| {
             let state = &import.status.import_status;
-            matches!(state, ImportState::Valid | ImportState::SourceReady)
-                && !ledger::is_exported(&import.status)
+            if !matches!(state, ImportState::Valid | ImportState::SourceReady)
+                || ledger::is_exported(&import.status)
+            {
+                return false;
+            }
+            let Some(changed) = import
+                .changed
+                .filter(|_| ledger::is_source_untouched(&import.status))
+            else {
+                return true;
+            };
+            let busy = self.exports.of_others(at, changed, self.now);
+            let end = after(changed, FOREIGN_PATIENCE + busy);
+            alarm.at(end);
+            self.now < end
         };
-        let (at, _) = self.foreign_imports().find(|(_, import)| at_work(import))?;
+        let mut imports = self.foreign_imports();
+        let (at, _) = imports.find(|(at, import)| at_work(at, import, alarm))?;
         Some(Wait::ForeignImport { import: at.clone() })
     }
 

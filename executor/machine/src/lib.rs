@@ -55,7 +55,8 @@ pub use spec::import_spec;
 pub fn step(observed: &Observed, now: Timestamp) -> Step {
     let mut alarm = Alarm::new(now);
     let ledger = Ledger::new(observed);
-    let mut actions = advance(&ledger, observed, now, &mut alarm);
+    let exports = Exports::of(&ledger, observed, now);
+    let mut actions = advance(&ledger, observed, &exports, now, &mut alarm);
     actions.extend(superseded(&ledger, observed));
 
     let machines = standing::all(&ledger, observed);
@@ -79,6 +80,7 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
         ledger: &ledger,
         holds: &holds,
         sources: &sources,
+        exports: &exports,
         now,
     };
     let is_held = |machine: &Machine<'_>| gate.is_held(machine);
@@ -121,16 +123,16 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
 fn advance(
     ledger: &Ledger<'_>,
     observed: &Observed,
+    exports: &Exports,
     now: Timestamp,
     alarm: &mut Alarm,
 ) -> Vec<Action> {
-    let exports = Exports::of(ledger, observed, now);
     let mut actions = Vec::new();
     for entry in ledger.entries.values() {
         let wave = wave_of(entry, observed);
         let around = Surroundings {
             observed,
-            exports: &exports,
+            exports,
             now,
             withdraw: hold::stop(entry.at, observed) == Some(StopMode::Withdraw),
             rates: wave.map(|(_, wave)| wave.spec.rates.clone()),

@@ -65,6 +65,14 @@ pub struct Observed {
     pub refused: BTreeMap<At, String>,
 }
 
+impl Observed {
+    /// Whether [`Self::scratch_files`] would tell more than the objects do: an import is over that
+    /// may have left files behind.
+    pub fn wants_scratch_files(&self) -> bool {
+        crate::scratch::wants_listing(self)
+    }
+}
+
 /// A wave as it is in the cluster, or read from a file by `apply`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {

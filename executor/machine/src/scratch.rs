@@ -7,14 +7,58 @@ use std::collections::BTreeSet;
 
 use schemas::machine::Stage;
 use schemas::units::Bytes;
-use schemas::upstream::condition;
+use schemas::upstream::{DiskInfo, condition};
 
 use crate::ledger::{self, Entry, Ledger};
+use crate::observed::{Import, Observed, Record};
 
-/// What all imports of the ledger together may hold.
-pub(crate) fn held(ledger: &Ledger<'_>, files: Option<&BTreeSet<String>>) -> Bytes {
-    let entries = ledger.entries.values();
-    entries.map(|entry| held_by(entry, files)).sum()
+/// What all imports together may hold: those of the ledger, and everybody else's.
+pub(crate) fn held(ledger: &Ledger<'_>, observed: &Observed) -> Bytes {
+    let files = observed.scratch_files.as_ref();
+    let own = ledger.entries.values().map(|e| held_by(e, files));
+    let others = observed.imports.iter();
+    let others = others
+        .filter(|(at, import)| !ledger.owns(at, import))
+        .map(|(_, import)| held_by_foreign(import, files));
+    own.chain(others).sum()
+}
+
+/// Whether a listing of the scratch would tell more than the objects do: something is over that may
+/// have left files behind.
+pub(crate) fn wants_listing(observed: &Observed) -> bool {
+    let is_over = |import: &Import| {
+        let status = &import.status;
+        status.import_status.is_final()
+            && (status.has(condition::POWERED_OFF) || !status.disk_import_status.is_empty())
+    };
+    let failed = |record: &Record| {
+        let stage = record.status.as_ref().map(|status| status.stage);
+        matches!(stage, Some(Stage::Failed | Stage::Held))
+    };
+    observed.imports.values().any(is_over) || observed.records.values().any(failed)
+}
+
+/// What somebody else's import holds, as far as it says so itself: the sizes of its exported disks,
+/// until its end; afterwards those of the files that are still listed. One that is not exported yet
+/// says nothing, and keeps ours from being created anyway.
+fn held_by_foreign(import: &Import, files: Option<&BTreeSet<String>>) -> Bytes {
+    let status = &import.status;
+    let is_there = |disk: &DiskInfo| {
+        if status.import_status.is_final() {
+            files.is_some_and(|files| files.contains(&disk.disk_name))
+        } else {
+            ledger::is_exported(status)
+        }
+    };
+    // The engine writes GiB for OpenStack, bytes for the others (`DiskInfo::disk_size`).
+    let is_openstack = import.spec.source_cluster.kind == "OpenstackSource";
+    let unit = if is_openstack { 1 << 30 } else { 1 };
+    let disks = status.disk_import_status.iter();
+    disks
+        .filter(|disk| is_there(disk))
+        .map(|disk| u64::try_from(disk.disk_size).unwrap_or(0))
+        .map(|size| Bytes(size.saturating_mul(unit)))
+        .sum()
 }
 
 /// What the import of `entry` may hold: its peak until it is exported, then what stays until the
@@ -78,12 +122,43 @@ mod tests {
     use schemas::upstream::ImportState;
 
     use super::*;
-    use crate::Observed;
-    use crate::fixture::{observed, open, put_import, record};
+    use crate::At;
+    use crate::fixture::{import_at, observed, open, put_import, record};
 
     fn held_gib(observed: &Observed, files: Option<&[&str]>) -> u64 {
-        let files = files.map(|f| f.iter().map(|f| (*f).to_owned()).collect());
-        held(&Ledger::new(observed), files.as_ref()).0 >> 30
+        let mut observed = observed.clone();
+        observed.scratch_files = files.map(|f| f.iter().map(|f| (*f).to_owned()).collect());
+        held(&Ledger::new(&observed), &observed).0 >> 30
+    }
+
+    // Somebody else's disks count while they are there, in the unit that the engine writes.
+    #[test]
+    fn foreign() {
+        let exported = [condition::POWERED_OFF, condition::EXPORTED];
+        let theirs = |vm: &str, size: i64, state: ImportState| {
+            let mut picture = observed();
+            put_import(&mut picture, vm, state, &exported);
+            let mut import = picture.imports.remove(&import_at(vm, 1)).unwrap();
+            import.machine = None;
+            import.status.disk_import_status = vec![DiskInfo {
+                disk_name: "theirs-0.img".to_owned(),
+                disk_size: size,
+                ..DiskInfo::default()
+            }];
+            picture.imports.insert(At::new("other", "theirs"), import);
+            picture
+        };
+        let picture = theirs("db", 5 << 30, ImportState::DiskImagesReady);
+        assert_eq!(held_gib(&picture, None), 5);
+        assert!(!wants_listing(&picture));
+        let picture = theirs("web", 7, ImportState::DisksExported);
+        assert_eq!(held_gib(&picture, Some(&[])), 7);
+        let picture = theirs("db", 5 << 30, ImportState::MigrationFailed);
+        assert!(wants_listing(&picture));
+        assert_eq!(held_gib(&picture, Some(&["theirs-0.img"])), 5);
+        assert_eq!(held_gib(&picture, Some(&["another.img"])), 0);
+        let picture = theirs("db", -1, ImportState::DiskImagesReady);
+        assert_eq!(held_gib(&picture, None), 0);
     }
 
     // Peak until exported, then what stays, until the object is gone.

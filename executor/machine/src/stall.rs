@@ -93,7 +93,7 @@ impl Exports {
     }
 
     /// How much of the time since `since` was somebody else's than that of `import`.
-    fn of_others(&self, import: &At, since: Timestamp, now: Timestamp) -> Seconds {
+    pub fn of_others(&self, import: &At, since: Timestamp, now: Timestamp) -> Seconds {
         let mut parts: Vec<_> = self
             .0
             .iter()

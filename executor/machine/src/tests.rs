@@ -221,6 +221,34 @@ fn foreign_import() {
     assert!(!step.view.finished);
 }
 
+// One that stands still before its export is waited for ten minutes in which the engine was free;
+// one whose guest is being shut down, for as long as it takes.
+#[test]
+fn foreign_import_that_stands_still() {
+    let mut picture = observed();
+    let at = At::new("other", "theirs");
+    let put = |picture: &mut Observed, conditions: &[&str]| {
+        put_import(picture, "db", ImportState::SourceReady, conditions);
+        let mut import = picture.imports.remove(&import_at("db", 1)).unwrap();
+        import.machine = None;
+        import.changed = Some(t(0));
+        picture.imports.insert(at.clone(), import);
+    };
+    let waits = |picture: &Observed, seconds| {
+        let answer = step(picture, t(seconds));
+        matches!(
+            state(&answer.view, "db"),
+            MachineState::Waiting(Wait::ForeignImport { .. })
+        )
+        .then_some(answer.wake)
+    };
+    put(&mut picture, &[]);
+    assert_eq!(waits(&picture, 599), Some(Some(t(600))));
+    assert_eq!(waits(&picture, 600), None);
+    put(&mut picture, &[condition::SHUTDOWN_GUEST]);
+    assert!(waits(&picture, 9000).is_some());
+}
+
 // What is held counts until the import is gone; an import that can never fit is said to.
 #[test]
 fn scratch() {

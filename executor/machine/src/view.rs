@@ -27,10 +27,9 @@ pub(crate) fn of(
     gate: &Gate<'_>,
     alarm: &mut Alarm,
 ) -> RunView {
-    let files = gate.observed.scratch_files.as_ref();
     let mut view = RunView {
         machines: Vec::with_capacity(machines.len()),
-        scratch_held: scratch::held(gate.ledger, files),
+        scratch_held: scratch::held(gate.ledger, gate.observed),
         scratch_usable: standing::scratch_usable(gate.observed),
         holds: holds(gate),
         finished: true,
