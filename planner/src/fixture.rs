@@ -215,27 +215,13 @@ pub(crate) fn nic(key: &str, network: &str) -> Nic {
 }
 
 fn source(kind: SourceKind, instance: Option<&str>, vms: Vec<Vm>) -> SourceInventory {
+    let about = SourceAbout {
+        instance: instance.map(str::to_owned),
+        ..SourceAbout::new(kind, "https://source.example", "verified")
+    };
     SourceInventory {
-        about: SourceAbout {
-            schema: SCHEMA.to_owned(),
-            kind,
-            endpoint: "https://source.example".to_owned(),
-            instance: instance.map(str::to_owned),
-            datacenter: None,
-            region: None,
-            project: None,
-            product: None,
-            api: BTreeMap::new(),
-            tls: "verified".to_owned(),
-            user: None,
-            counts: BTreeMap::new(),
-            gaps: Vec::new(),
-        },
         vms,
-        networks: Vec::new(),
-        storage: Vec::new(),
-        hosts: Vec::new(),
-        observed: BTreeMap::new(),
+        ..SourceInventory::new(about)
     }
 }
 

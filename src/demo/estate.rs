@@ -41,6 +41,7 @@ macro_rules! source {
             ))),
             storage: Vec::new(),
             hosts: Vec::new(),
+            rules: Vec::new(),
             observed: lines(include_str!(concat!(
                 "../../plans/demo/inventory/",
                 $name,

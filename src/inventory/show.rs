@@ -258,6 +258,7 @@ mod tests {
             api: [].into(),
             tls: "plain".to_owned(),
             user: None,
+            importer: None,
             counts: [].into(),
             gaps: Vec::new(),
         };
@@ -267,6 +268,7 @@ mod tests {
             networks: Vec::new(),
             storage: Vec::new(),
             hosts: Vec::new(),
+            rules: Vec::new(),
             observed: [("b".to_owned(), on)].into(),
         }
     }

@@ -211,28 +211,11 @@ spec:
 "#;
 
 fn source(kind: SourceKind, instance: &str) -> SourceInventory {
-    SourceInventory {
-        about: SourceAbout {
-            schema: SCHEMA.to_owned(),
-            kind,
-            endpoint: "https://source.example".to_owned(),
-            instance: Some(instance.to_owned()),
-            datacenter: None,
-            region: None,
-            project: None,
-            product: None,
-            api: BTreeMap::new(),
-            tls: "verified".to_owned(),
-            user: None,
-            counts: BTreeMap::new(),
-            gaps: Vec::new(),
-        },
-        vms: Vec::new(),
-        networks: Vec::new(),
-        storage: Vec::new(),
-        hosts: Vec::new(),
-        observed: BTreeMap::new(),
-    }
+    let about = SourceAbout {
+        instance: Some(instance.to_owned()),
+        ..SourceAbout::new(kind, "https://source.example", "verified")
+    };
+    SourceInventory::new(about)
 }
 
 fn target() -> TargetInventory {

@@ -1,5 +1,6 @@
 //! Tasks of this repository: `cargo xtask TASK`.
 
+mod bench;
 mod check;
 mod clippy;
 mod e2e;
@@ -19,6 +20,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", max_term_width = 100)]
 enum Task {
+    Bench(bench::Arguments),
     Check(check::Arguments),
     E2e(e2e::Arguments),
     Gates(gates::Arguments),
@@ -60,6 +62,7 @@ fn run() -> anyhow::Result<bool> {
         .parent()
         .context("find the repository")?;
     Ok(match Task::parse() {
+        Task::Bench(arguments) => bench::run(root, &arguments)?,
         Task::Check(_) => check::run(root)?,
         Task::E2e(arguments) => e2e::run(root, arguments)?,
         Task::Gates(_) => gates::run(root)?,

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{
-    Header, Host, Inventory, LedgerLine, Network, Observed, SCHEMA, SourceInventory, Storage,
+    Header, Host, Inventory, LedgerLine, Network, Observed, Rule, SCHEMA, SourceInventory, Storage,
     TargetImport, TargetInventory, TargetVm, Vm,
 };
 use serde::Serialize;
@@ -107,6 +107,7 @@ pub fn write_source(
     folder.lines("networks", &inventory.networks)?;
     folder.lines("storage", &inventory.storage)?;
     folder.lines("hosts", &inventory.hosts)?;
+    folder.lines("rules", &inventory.rules)?;
     folder.lines("observed", &observed)?;
     folder.object(SOURCE, &inventory.about)?;
     Ok(folder.changed)
@@ -163,6 +164,7 @@ fn read_source(folder: &Utf8Path) -> Result<SourceInventory, SnapshotError> {
         networks: read_lines(folder, "networks", |network: &Network| &network.id)?,
         storage: read_lines(folder, "storage", |storage: &Storage| &storage.id)?,
         hosts: read_lines(folder, "hosts", |host: &Host| &host.id)?,
+        rules: read_lines(folder, "rules", |rule: &Rule| &rule.id)?,
         observed: read_lines(folder, "observed", |observed: &Observed| &observed.id)?
             .into_iter()
             .map(|observed| (observed.id.clone(), observed))
@@ -340,6 +342,7 @@ mod tests {
             api: BTreeMap::new(),
             tls: "plain".to_owned(),
             user: Some("planner".to_owned()),
+            importer: None,
             counts: BTreeMap::new(),
             gaps: Vec::new(),
         };
@@ -359,6 +362,7 @@ mod tests {
             networks: Vec::new(),
             storage: Vec::new(),
             hosts: Vec::new(),
+            rules: Vec::new(),
             observed: [("a".to_owned(), observed)].into(),
         }
     }
@@ -378,7 +382,7 @@ mod tests {
         let before = inventory(Power::On);
         assert_eq!(
             write_source(&dir, &name, &before).expect("written").len(),
-            6
+            7
         );
         assert_eq!(read(&dir).expect("read").sources[&name], before);
         assert_eq!(
@@ -387,7 +391,7 @@ mod tests {
         );
         let changed = write_source(&dir, &name, &inventory(Power::Off)).expect("written");
         assert_eq!(changed, [dir.join("cloud/observed.jsonl")]);
-        assert_eq!(dir.join("cloud").read_dir_utf8().expect("there").count(), 6);
+        assert_eq!(dir.join("cloud").read_dir_utf8().expect("there").count(), 7);
     }
 
     // A broken file is named with its line; another schema or kind is said as such.

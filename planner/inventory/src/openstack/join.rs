@@ -71,6 +71,7 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         .into(),
         tls: origin.tls.to_owned(),
         user: Some(origin.user),
+        importer: None,
         counts: counts
             .map(|(what, count)| (what.to_owned(), count as u64))
             .into(),
@@ -82,6 +83,7 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         networks,
         storage,
         hosts: Vec::new(),
+        rules: Vec::new(),
         observed: observed.collect(),
     }
 }
@@ -229,7 +231,11 @@ fn firmware(image: &Image) -> &'static str {
 }
 
 fn guest_os(id: Option<String>, family: Option<String>) -> Option<GuestOs> {
-    (id.is_some() || family.is_some()).then_some(GuestOs { id, family })
+    (id.is_some() || family.is_some()).then_some(GuestOs {
+        id,
+        family,
+        ..GuestOs::default()
+    })
 }
 
 /// CPUs and memory, and what is known of the flavor. Where it is gone, the server's copy tells.
@@ -316,6 +322,7 @@ fn nics(estate: &Estate, server: &Server, ports: &[&Port], model: Option<&str>) 
                 network_name: listed.or(addresses.get(&mac).copied()).cloned(),
                 connected: Some(!port.fixed_ips.is_empty()),
                 mac: Some(mac),
+                ..Nic::default()
             }
         })
         .collect();
@@ -328,6 +335,7 @@ fn nics(estate: &Estate, server: &Server, ports: &[&Port], model: Option<&str>) 
                 network_name: Some(network.clone()),
                 connected: Some(true),
                 mac: Some(mac),
+                ..Nic::default()
             });
         }
     }
@@ -431,6 +439,7 @@ fn storage(estate: &Estate) -> Vec<Storage> {
             name: kind.name.clone(),
             kind: "cinder".to_owned(),
             capacity_bytes: None,
+            ..Storage::default()
         })
         .collect()
 }

@@ -86,6 +86,7 @@ impl Descriptor {
             Some(GuestOs {
                 id: Some(id.to_owned()),
                 family: None,
+                ..GuestOs::default()
             })
         });
         self.firmware = Some("bios".to_owned());
@@ -142,6 +143,7 @@ impl Descriptor {
                     network: network.clone(),
                     network_name: network,
                     connected: None,
+                    ..Nic::default()
                 });
             }
             Some(kind::DISK) => match item.text_of("HostResource") {

@@ -297,6 +297,7 @@ fn inventory(
                 .collect(),
         ),
         user: login.map(|(user, _)| user.expose_secret().to_owned()),
+        importer: None,
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),
@@ -312,6 +313,7 @@ fn inventory(
         networks,
         storage: Vec::new(),
         hosts: Vec::new(),
+        rules: Vec::new(),
         observed,
     }
 }

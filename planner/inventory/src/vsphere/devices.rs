@@ -184,5 +184,6 @@ fn nic(device: &Node, class: &str, places: &Places) -> Nic {
             .or_else(|| text("deviceName"))
             .or_else(|| summary.map(str::to_owned)),
         connected: connectable.and_then(|connectable| connectable.value("startConnected")),
+        ..Nic::default()
     }
 }

@@ -118,6 +118,7 @@ impl Draft {
         let os = GuestOs {
             id: guest_id,
             family,
+            ..GuestOs::default()
         };
         let ft = object
             .text("runtime.faultToleranceState")

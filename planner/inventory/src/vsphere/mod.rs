@@ -398,6 +398,7 @@ fn inventory(
         api: BTreeMap::from([("vim25".to_owned(), session.version.to_owned())]),
         tls: session.tls().to_owned(),
         user: Some(session.user().to_owned()),
+        importer: None,
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),
@@ -409,6 +410,7 @@ fn inventory(
         networks,
         storage,
         hosts,
+        rules: Vec::new(),
         observed,
     }
 }

@@ -272,6 +272,7 @@ impl Places {
             name: object.text("name").unwrap_or_default(),
             kind: object.text("summary.type").unwrap_or_default(),
             capacity_bytes: object.value("summary.capacity").map(Bytes),
+            ..Storage::default()
         });
         storage.collect()
     }
@@ -295,6 +296,7 @@ impl Places {
             version: object.text("summary.config.product.version"),
             cores: object.value("summary.hardware.numCpuCores"),
             memory_bytes: object.value("summary.hardware.memorySize").map(Bytes),
+            ..Host::default()
         });
         hosts.collect()
     }

@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: measures, beside a rival where there is one.
+//!
+//! Each benchmark is a file or folder here, prints a table in Markdown, and has a section in
+//! `docs/benchmarks.md` with the command that makes it.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+/// Measure something, beside a rival where there is one
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {}
+
+/// Runs one; false if it missed a measure that it was told to keep.
+pub fn run(_root: &Path, arguments: &Arguments) -> Result<bool> {
+    match arguments.what {}
+}
