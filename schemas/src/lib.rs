@@ -13,7 +13,7 @@
 //! - the words all of them use: [`ids`], [`units`], [`conditions`];
 //! - between bytes and typed values: [`yaml`]; what the files' kinds have in common: [`mod@file`];
 //! - from typed values to what is approved: [`digest`]; from types to schemas: [`crd`];
-//! - for messages: [`suggest`].
+//! - for messages: [`suggest`], [`shown`].
 
 pub mod approval;
 pub mod conditions;
@@ -26,6 +26,7 @@ pub mod ids;
 pub mod inventory;
 pub mod machine;
 pub mod plan;
+pub mod shown;
 pub mod site;
 pub mod suggest;
 pub mod units;

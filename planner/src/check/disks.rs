@@ -16,6 +16,10 @@ pub const O03: Check = Check {
     why: "The engine exports attached volumes only (OS:468). A server booted from an image ends \
           without disks after its shutdown (HP:51), or, where it has a data volume, as a machine \
           without its system disk.",
+    when: "the server was booted from an image, or its flavor adds an ephemeral or swap disk",
+    see: "`openstack server show ID -c image -c volumes_attached -c flavor`: an image means that \
+             the root disk is no volume; `openstack flavor show FLAVOR -c OS-FLV-EXT-DATA:ephemeral \
+             -c swap`",
     remedy: "make a snapshot of it, create a boot volume from that, and boot the server from the \
              volume",
     never_waived: None,
@@ -59,6 +63,10 @@ pub const V07: Check = Check {
     why: "vSphere leaves such disks out of an export or refuses it (OvfUnsupportedDeviceExport), \
           after the guest is off; a shared volume would be copied once for each VM, and the copies \
           then differ.",
+    when: "a disk is a raw device in physical mode, independent of snapshots, or written by \
+             several VMs",
+    see: "`govc device.info -vm PATH 'disk-*'` (mode, sharing, backing) and `govc device.info \
+             -vm PATH 'scsi-*'` (shared bus)",
     remedy: "detach the disk, or change it to a persistent virtual disk of this VM alone",
     never_waived: None,
     run: |estate| {
@@ -94,6 +102,8 @@ pub const WR005: Check = Check {
     reads: "the VM's disks, and what could not be read of it",
     why: "The engine finds out after the shutdown that there is nothing to export (HP:51), and a \
           VM whose sizes are unknown cannot be fitted into the scratch.",
+    when: "the source gave no disks for the VM, or the VM has none",
+    see: "`govc device.info -vm PATH 'disk-*'` or `openstack server show ID -c volumes_attached`",
     remedy: "see why its disks could not be read, pull the inventory again, or leave it out",
     never_waived: Some("its sizes are not known"),
     run: |estate| {

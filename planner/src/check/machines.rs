@@ -14,6 +14,10 @@ pub const V05: Check = Check {
     reads: "whether it is a template; vSphere's connection state",
     why: "Such a VM cannot be switched off or exported; the import fails or waits for ever \
           (VW:202).",
+    when: "a template was selected by its id, the host lost the VM, a question waits for an \
+             answer, or fault tolerance is on",
+    see: "`govc vm.info -json PATH` and look at `config.template`, `runtime.connectionState`, \
+             `runtime.question`, `runtime.faultToleranceState`",
     remedy: "turn the template into a VM, or mend the connection of its host, and pull again",
     never_waived: None,
     run: |estate| {
@@ -44,6 +48,8 @@ pub const WR002: Check = Check {
     reads: "the ledger in the target's snapshot",
     why: "A machine that failed is not tried again by itself: a retry is a second full export with \
           the guest off. It stays in its wave, and its dependants wait.",
+    when: "the ledger says that an earlier attempt failed or is held",
+    see: "`kubectl get machinemigrations -A`",
     remedy: "see its record (`kubectl get machinemigrations`), mend the cause, then let it be tried \
              again",
     never_waived: None,
@@ -77,6 +83,8 @@ pub const WR007: Check = Check {
     reads: "the ledgers of all targets",
     why: "A controller does not see the ledger of another cluster. It would import the VM a second \
           time while the first import goes on, or is retried.",
+    when: "the plan says another target than the one whose ledger knows the VM",
+    see: "`kubectl --context OTHER get machinemigrations -A`",
     remedy: "plan it to that target again, or delete its record and its import there first",
     never_waived: None,
     run: |estate| {

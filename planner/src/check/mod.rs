@@ -15,16 +15,19 @@ pub mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::finding::{Finding, Severity, Subject};
 use schemas::ids::{Namespace, ObjectName, TargetName, VmKey, WorkloadName};
-use schemas::inventory::{Inventory, SourceInventory, TargetInventory, Vm};
+use schemas::inventory::{Inventory, Observed, SourceInventory, SourceKind, TargetInventory, Vm};
+use schemas::shown::shown;
 
 use crate::diagnostic::{Diagnostic, File, Level, Place, Problem};
-use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedVm};
+use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedTarget, ResolvedVm};
 use table::Check;
+use version::Version;
 
 /// A plan whose VMs may all be moved, and what was found on the way.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,22 +49,57 @@ pub struct Estate<'a> {
     pub plan: &'a ResolvedPlan,
     inventory: &'a Inventory,
     index: Index<'a>,
+    rows: Vec<Row<'a>>,
     /// Machines that are there already, and whether the engine made them.
     machines: BTreeMap<(&'a TargetName, &'a Namespace, &'a ObjectName), bool>,
+}
+
+/// One VM to move, with all that is known of it: most checks look at one row after the other.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// What is to become of it.
+    pub to: &'a ResolvedVm,
+    /// What its source says of it.
+    pub vm: &'a Vm,
+    /// What was seen of it when the snapshot was taken, if anything was.
+    pub seen: Option<&'a Observed>,
+    /// The source that it comes from.
+    pub source: &'a SourceInventory,
+    /// The snapshot of the target that it goes to, if there is one.
+    pub target: Option<&'a TargetInventory>,
+    /// Harvester's version there, if it is known.
+    pub harvester: Option<Version>,
 }
 
 impl<'a> Estate<'a> {
     fn new(plan: &'a ResolvedPlan, inventory: &'a Inventory) -> Self {
         let mut machines = BTreeMap::new();
+        let mut versions = BTreeMap::new();
         for (target, snapshot) in &inventory.targets {
             for vm in &snapshot.vms {
                 machines.insert((target, &vm.namespace, &vm.name), vm.imported);
             }
+            let tag = snapshot.about.harvester_version.as_deref();
+            versions.insert(target, tag.and_then(Version::parse));
         }
+        let index = Index::of(inventory);
+        let row = |to: &'a ResolvedVm| {
+            let source = index.source(&to.key.source)?;
+            Some(Row {
+                to,
+                vm: source.id(&to.key.id)?,
+                seen: source.inventory.observed.get(to.key.id.as_str()),
+                source: source.inventory,
+                target: inventory.targets.get(&to.target),
+                harvester: versions.get(&to.target).copied().flatten(),
+            })
+        };
+        let rows = plan.vms.iter().filter_map(row).collect();
         Self {
             plan,
             inventory,
-            index: Index::of(inventory),
+            index,
+            rows,
             machines,
         }
     }
@@ -74,17 +112,39 @@ impl<'a> Estate<'a> {
             .copied()
     }
 
+    /// The VMs to move, each with all that is known of it, by key.
+    pub fn rows(&self) -> &[Row<'a>] {
+        &self.rows
+    }
+
     /// The VMs to move, each with what its source says of it.
     pub fn vms(&self) -> impl Iterator<Item = (&'a ResolvedVm, &'a Vm)> {
-        self.plan
-            .vms
-            .iter()
-            .filter_map(|resolved| Some((resolved, self.index.vm(&resolved.key)?)))
+        self.rows.iter().map(|row| (row.to, row.vm))
+    }
+
+    /// Looks at each VM: what it has to say is the evidence.
+    pub fn each(&self, look: impl Fn(&Row<'a>) -> Option<String>) -> Vec<Hit> {
+        self.hits(|row| Some(Hit::vm(row.to, look(row)?)))
+    }
+
+    /// Looks at each VM from a source of that kind.
+    pub fn each_of(&self, kind: SourceKind, look: impl Fn(&Row<'a>) -> Option<String>) -> Vec<Hit> {
+        self.each(|row| (row.to.kind == kind).then(|| look(row)).flatten())
+    }
+
+    /// As [`Estate::each`], for hits that say more than their evidence.
+    pub fn hits(&self, look: impl Fn(&Row<'a>) -> Option<Hit>) -> Vec<Hit> {
+        self.rows.iter().filter_map(look).collect()
     }
 
     /// All VMs of all sources that VMs to move come from.
     pub fn index(&self) -> &Index<'a> {
         &self.index
+    }
+
+    /// All snapshots.
+    pub fn inventory(&self) -> &'a Inventory {
+        self.inventory
     }
 
     /// The source that a VM comes from.
@@ -100,12 +160,7 @@ impl<'a> Estate<'a> {
     /// The targets of the plan, each with its snapshot if there is one.
     pub fn targets(
         &self,
-    ) -> impl Iterator<
-        Item = (
-            &'a crate::resolve::ResolvedTarget,
-            Option<&'a TargetInventory>,
-        ),
-    > {
+    ) -> impl Iterator<Item = (&'a ResolvedTarget, Option<&'a TargetInventory>)> {
         let inventory = self.inventory;
         self.plan
             .targets
@@ -136,9 +191,10 @@ impl Hit {
         .at(vm.path.clone())
     }
 
-    /// On anything, seen as `evidence`.
+    /// On anything, seen as `evidence`, which may hold names that others chose: it is escaped here,
+    /// so that none of them can hide or forge a finding.
     pub fn on(subject: Subject, evidence: impl Into<String>) -> Self {
-        let evidence = evidence.into();
+        let evidence = shown(&evidence.into()).into_owned();
         Self {
             subject,
             path: None,

@@ -24,6 +24,10 @@ pub const N01: Check = Check {
     why: "The engine names the machine after the lower-cased source name. Where an imported machine \
           of that name exists, it creates nothing and reports Running: the second VM is never \
           imported, and nothing says so (VM:703-720; measured).",
+    when: "two VMs of the plan, or one and an imported machine of the target, have the same \
+             lower-cased name in one namespace",
+    see: "`kubectl get vm -n NAMESPACE NAME --show-labels`: the label \
+             `migration.harvesterhci.io/imported` says that the engine made it",
     remedy: "give one of them another namespace under `machines`, or rename it at the source",
     never_waived: Some("the engine would report an import that never was"),
     run: n01,
@@ -84,6 +88,8 @@ pub const N02: Check = Check {
     reads: "the machines that the target's snapshot lists",
     why: "After a full export, with the guest off, the engine cannot create the machine and retries \
           for ever (VM:715-719; measured).",
+    when: "the target has a machine of that name which was not imported",
+    see: "`kubectl get vm -n NAMESPACE NAME`",
     remedy: "give it another namespace under `machines`, or rename one of the two",
     never_waived: None,
     run: |estate| {
@@ -113,6 +119,9 @@ pub const N03: Check = Check {
     why: "The engine writes `<name>-0.img` into one directory for all namespaces and sources but \
           VMware's (OS:443, OV:424-435; measured): two such imports under way at the same time \
           overwrite each other's disks.",
+    when: "two VMs from OpenStack or OVA have the same lower-cased name, in whatever namespaces",
+    see: "list the scratch while an import runs: `kubectl get --raw \
+             /api/v1/namespaces/harvester-system/services/harvester-vm-import-controller:8080/proxy/`",
     remedy: "nothing: the wave says that they exclude each other, and they are imported one after \
              the other",
     never_waived: Some("it holds nothing back"),
@@ -187,6 +196,10 @@ pub const P07: Check = Check {
     reads: "the lower-cased name: at most 63 of `a-z`, `0-9` and `-`, a letter or digit at both ends",
     why: "The engine lower-cases the source's name and rewrites nothing else; what is no DNS label \
           ends as Invalid (VM:972-979; measured). There is no field for the machine's name (#10797).",
+    when: "the name has capitals with an accent, blanks, `_`, `.`, `%2f` or other scripts, begins \
+             or ends with `-`, or is longer than 63 characters",
+    see: "`govc find / -type m -name NAME` or `openstack server show ID -c name`, and compare \
+             with `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`",
     remedy: "rename the VM at the source, and pull the inventory again",
     never_waived: Some("the engine refuses the import"),
     run: |estate| {
@@ -228,6 +241,9 @@ pub const V10: Check = Check {
     why: "The engine joins folder and name and lets govmomi's finder match each component as a \
           shell pattern (`*`, `?`, `[…]`, `\\`); anything but one hit is an error, retried for ever \
           once the import is valid (VW findVM).",
+    when: "the VM or a folder above it has `*`, `?`, `[`, `]` or `\\` in its name, or two VMs of \
+             a folder share a name",
+    see: "`govc ls -l /DC/vm/FOLDER/NAME`: exactly one line must come back",
     remedy: "rename the VM or its folder without `*`, `?`, `[`, `]` and `\\`, and pull the \
              inventory again",
     never_waived: Some("the engine would not find it, or find another"),

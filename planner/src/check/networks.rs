@@ -16,6 +16,8 @@ pub const W01: Check = Check {
     reads: "the network of each NIC, by the name that the engine computes, and the target's mapping",
     why: "Once one NIC is mapped, the engine drops all others without a word (SN:18-38,66; \
           measured), although its manual says that they go to the management network.",
+    when: "a network of the VM is not in the target's `networks`",
+    see: "`govc device.info -vm PATH 'ethernet-*'` or `openstack port list --server ID --long`",
     remedy: "add the network to the target's `networks`, or `drop: true` for it",
     never_waived: None,
     run: |estate| {
@@ -32,6 +34,8 @@ pub const W02: Check = Check {
     reads: "the network of each NIC, by the name that the engine computes, and the target's mapping",
     why: "Where no NIC is mapped, the engine gives the machine one NIC on the pod network, behind \
           masquerading and with a new MAC address (SN:66; measured).",
+    when: "none of the VM's networks is in the target's `networks`, or it has no NIC at all",
+    see: "`govc device.info -vm PATH 'ethernet-*'` or `openstack port list --server ID --long`",
     remedy: "add the network to the target's `networks`",
     never_waived: None,
     run: |estate| {
@@ -116,6 +120,8 @@ pub const W06: Check = Check {
     reads: "the class of each NIC of a VMware VM",
     why: "The engine takes E1000, E1000e, PCNet32 and VMXNET 1 to 3 and leaves out all others, such \
           as SR-IOV and RDMA, without a word (VW:494-569).",
+    when: "a NIC is passed through by SR-IOV, or is a paravirtual RDMA one",
+    see: "`govc device.info -vm PATH 'ethernet-*'`, line Type",
     remedy: "replace it by a VMXNET 3 at the source, or waive it and add a NIC on the target",
     never_waived: None,
     run: |estate| {
@@ -146,6 +152,8 @@ pub const P09: Check = Check {
     reads: "networks and storage classes of the target's snapshot",
     why: "The engine looks both up before anything else and ends as Invalid, without a reason in \
           the import's status (VM:262-310).",
+    when: "the site names a network or a storage class that the target's snapshot does not list",
+    see: "`kubectl get net-attach-def -n NAMESPACE NAME`, `kubectl get storageclass NAME`",
     remedy: "create it on the target and pull again, or name another one in the site",
     never_waived: None,
     run: p09,

@@ -14,6 +14,9 @@ pub const S01: Check = Check {
     reads: "the import's peak by the sizes of its disks, and the target's scratch less its reserve",
     why: "All disks pass through the engine's scratch. When it is full the export fails, after the \
           shutdown, and the raw files of all other imports keep their space (measured).",
+    when: "one import alone is larger than the scratch less its reserve",
+    see: "`kubectl -n harvester-system get pvc`, and add up: VMware all disks and the largest \
+             once more, OpenStack all volumes, OVA the archive, all disks and the largest VMDK",
     remedy: "enlarge the scratch volume and `scratch.capacity`; if the inventory's sizes mislead, \
              give the room it needs as `scratch` under `machines`",
     never_waived: Some("no schedule could place it"),
@@ -48,6 +51,9 @@ pub const S02: Check = Check {
     why: "By default the scratch is an emptyDir in the node's /var/lib/kubelet: a full one puts the \
           node under disk pressure, and the engine and its neighbours are evicted in mid-batch. \
           After a restart all raw files are gone.",
+    when: "the add-on's `pvcClaim.enabled` is false, its default",
+    see: "`kubectl -n harvester-system get deployment harvester-vm-import-controller -o \
+             jsonpath='{.spec.template.spec.volumes}'`",
     remedy: "give the add-on a claim: `pvcClaim.enabled: true` with a size, before the first wave",
     never_waived: None,
     run: |estate| {

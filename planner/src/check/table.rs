@@ -22,6 +22,10 @@ pub struct Check {
     pub reads: &'static str,
     /// What the engine does, and how we know.
     pub why: &'static str,
+    /// When it happens, as the rest of "It happens when …".
+    pub when: &'static str,
+    /// How to see it by hand, at the source or on the target.
+    pub see: &'static str,
     /// What a person can do.
     pub remedy: &'static str,
     /// Why no waiver is taken, where none is.
@@ -64,6 +68,9 @@ const WR004: Check = Check {
     reads: "predicted durations, the window's occurrences from the plan's start on, the scratch",
     why: "No import starts outside of its wave's window, and this engine cannot abort a running \
           export (Q09): what cannot end inside must not begin.",
+    when: "the import takes longer than the longest occurrence, or those before it fill all of \
+             them",
+    see: "the table of waves that `windrow plan` prints, beside the windows of the site",
     remedy: "lengthen the window, give it more occurrences, or move the VM to a wave with another \
              window",
     never_waived: Some("there is no time at which it could run"),
@@ -78,6 +85,8 @@ const WR006: Check = Check {
     reads: "the import's predicted end and its window's close",
     why: "It starts in time, but others before it keep the engine busy. A running export cannot be \
           aborted (Q09), so an overrun can only be told.",
+    when: "those before it in the queue keep the engine busy for longer than the window is open",
+    see: "the forecast beside the waves: `forecast.json`",
     remedy: "lengthen the window or its `lockout`, or move some VMs of the wave to another one",
     never_waived: None,
     run: |_| Vec::new(),
@@ -107,8 +116,10 @@ pub fn page(code: &str) -> Option<String> {
     let mut page = String::new();
     writeln!(page, "# {code}: {}\n", check.title).ok()?;
     writeln!(page, "{}.\n", sentence(severity)).ok()?;
-    writeln!(page, "**Why.** {}\n", check.why).ok()?;
+    writeln!(page, "**What happens.** {}\n", check.why).ok()?;
+    writeln!(page, "**When.** {}.\n", sentence(check.when)).ok()?;
     writeln!(page, "**What is read.** {}.\n", sentence(check.reads)).ok()?;
+    writeln!(page, "**See it by hand.** {}.\n", sentence(check.see)).ok()?;
     writeln!(page, "**What to do.** {}.\n", sentence(check.remedy)).ok()?;
     page.push_str(&waiver);
     Some(page)

@@ -18,6 +18,8 @@ pub const S06: Check = Check {
     why: "Without `dataEngine: v1` Harvester imports through CDI instead of a backing image: a \
           different life of the machine and its disks (SCU:33-43; measured). Harvester's own \
           `harvester-longhorn` is one of those.",
+    when: "the site's storage class is one of Longhorn without the parameter `dataEngine`",
+    see: "`kubectl get storageclass NAME -o yaml`",
     remedy: "make a storage class with the parameter `dataEngine: v1`, and name it in the site",
     never_waived: None,
     run: |estate| {
@@ -52,6 +54,8 @@ pub const WR001: Check = Check {
     reads: "the targets of a workload's machines and of those that it depends on",
     why: "A controller in one cluster does not see the ledger of another, so it would wait for ever. \
           `windrow apply` sees all targets and keeps the order.",
+    when: "a workload waits for one whose machines go to another target",
+    see: "`windrow explain` on both workloads, or the `target` of each in the plan",
     remedy: "run this plan with `windrow apply`, or move both workloads to one target",
     never_waived: None,
     run: wr001,
@@ -92,6 +96,8 @@ pub const WR003: Check = Check {
     why: "Machines that are there already (N01, N02), networks and storage classes (P09), the kind \
           of scratch (S02) and the ledger are read from it. Without the ledger, VMs that were moved \
           before are planned again, and the executor finds out.",
+    when: "the inventory has no folder of that target",
+    see: "look for `inventory/TARGET/target.json` beside the plan",
     remedy: "pull it: `windrow inventory pull PLAN`",
     never_waived: None,
     run: |estate| {
