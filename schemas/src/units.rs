@@ -50,13 +50,14 @@ macro_rules! integer_unit {
 
         impl Add for $name {
             type Output = Self;
+            /// Saturates: a size that some inventory claims is no ground to stop.
             fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
+                Self(self.0.saturating_add(other.0))
             }
         }
         impl AddAssign for $name {
             fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
+                *self = *self + other;
             }
         }
         impl Sub for $name {

@@ -133,7 +133,7 @@ impl<'a> Estate<'a> {
     }
 
     /// As [`Estate::each`], for hits that say more than their evidence.
-    pub fn hits(&self, look: impl Fn(&Row<'a>) -> Option<Hit>) -> Vec<Hit> {
+    pub fn hits(&self, look: impl FnMut(&Row<'a>) -> Option<Hit>) -> Vec<Hit> {
         self.rows.iter().filter_map(look).collect()
     }
 
