@@ -1,6 +1,6 @@
 //! vSphere: what the engine's shutdown, lease and lookup cannot do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::finding::{Severity, Subject};
 use schemas::inventory::{Power, SourceKind};
@@ -231,7 +231,7 @@ pub const V12: Check = Check {
     remedy: "make sure that the cluster resolves and reaches all of them on port 443",
     never_waived: None,
     run: |estate| {
-        let mut hosts: std::collections::BTreeMap<_, BTreeSet<&str>> = std::collections::BTreeMap::new();
+        let mut hosts: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
         for row in estate.rows().iter().filter(|row| row.to.kind == SourceKind::Vmware) {
             let Some(host) = row.seen.and_then(|seen| seen.host.as_deref()) else {
                 continue;
@@ -360,12 +360,13 @@ pub const WR031: Check = Check {
         estate.each_of(SourceKind::Vmware, |row| {
             let id = row.seen?.host.as_deref()?;
             let seen = row.source.observed.get(id)?;
+            let what = match seen.connection_state.as_deref() {
+                Some(state) => format!("is `{state}`"),
+                None if seen.maintenance => "is in maintenance".to_owned(),
+                None => return None,
+            };
             let known = row.source.hosts.iter().find(|host| host.id == id);
-            let name = known.map_or(id, |host| host.name.as_str());
-            match seen.connection_state.as_deref() {
-                Some(state) => Some(format!("host `{name}` is `{state}`")),
-                None => seen.maintenance.then(|| format!("host `{name}` is in maintenance")),
-            }
+            Some(format!("host `{}` {what}", known.map_or(id, |host| host.name.as_str())))
         })
     },
 };
