@@ -113,7 +113,7 @@ impl LoadedPlan {
     /// begin with `inlineSite.`.
     pub fn locate(&self, path: &str) -> String {
         // Only a site has these.
-        let of_site = ["sources[", "targets[", "windows["]
+        let of_site = ["sources[", "targets[", "windows[", "freezes["]
             .iter()
             .any(|field| path.starts_with(field));
         let path = format!("spec.{path}");

@@ -289,6 +289,10 @@ pub fn wait_text(wait: &Wait) -> String {
         Wait::Turn => "its turn".to_owned(),
         Wait::Wave => "its wave".to_owned(),
         Wait::Dependency { on } => format!("`{on}` to run"),
+        Wait::Barrier { name, on } => format!("`{on}` to run ({name})"),
+        Wait::TooLate { latest } => {
+            format!("another occurrence: its latest start was {latest}, plan again")
+        }
         Wait::Exclusion { with } => format!("`{with}`, which uses the same files (N03)"),
         Wait::Scratch { needs, free } => format!("scratch: needs {needs}, {free} are free"),
         Wait::ForeignImport { import } => format!("the import `{import}`, which is not ours"),

@@ -6,7 +6,9 @@
 //! done.
 
 use schemas::inventory::SourceKind;
-use schemas::site::Admission;
+use schemas::site::{Admission, Assumptions};
+use schemas::units::Seconds;
+use schemas::wave::WaveSize;
 
 use crate::profile::Profile;
 use crate::time::Millis;
@@ -75,6 +77,45 @@ pub fn create_to_export(profile: &Profile, kind: SourceKind, shutdown: Millis) -
 /// is made after it, because the engine's queue puts the export first.
 pub fn lead(profile: &Profile, kind: SourceKind, shutdown: Millis) -> Millis {
     create_to_export(profile, kind, shutdown).saturating_sub(profile.call(kind))
+}
+
+/// From an import's creation until its machine is ready, on an idle engine: the guest's shutdown as
+/// the engine sees it, the export, the images and the boot, with the engine's own steps between
+/// them. Rounded up: a plan must not promise what the last second breaks.
+pub fn cut(
+    profile: &Profile,
+    kind: SourceKind,
+    shutdown: Seconds,
+    (export, images, boot): (Seconds, Seconds, Seconds),
+) -> Seconds {
+    let until_export = create_to_export(profile, kind, shutdown.into());
+    // After the export: two status writes, the images' evaluation, the machine's creation.
+    let steps = profile.step * 3 + profile.create_machine;
+    let engine = until_export + steps + Millis(999);
+    engine.seconds() + export + images + boot
+}
+
+/// The longest that a cut of this size takes in nine of ten cases (P90), by the rates that a wave
+/// is planned with: what must be left of a window when it starts. Planner and executor keep windows
+/// by this one rule.
+pub fn cut_p90(
+    profile: &Profile,
+    kind: SourceKind,
+    size: &WaveSize,
+    shutdown_timeout: Seconds,
+    rates: &Assumptions,
+) -> Seconds {
+    let shutdown = match kind {
+        SourceKind::Ova => Seconds::ZERO,
+        // A guest that takes longer has its power cut.
+        SourceKind::Vmware | SourceKind::Openstack => rates.shutdown.0.min(shutdown_timeout),
+    };
+    let phases = (
+        size.transfer.0.at_rate(rates.export_bytes_per_second.0),
+        size.disks.0.at_rate(rates.image_bytes_per_second.0),
+        rates.boot.0,
+    );
+    rates.spread.longer(cut(profile, kind, shutdown, phases))
 }
 
 #[cfg(test)]

@@ -89,6 +89,8 @@ pub enum Kind {
     Code,
     /// A time zone.
     TimeZone,
+    /// A service.
+    Service,
 }
 
 impl fmt::Display for Kind {
@@ -105,6 +107,7 @@ impl fmt::Display for Kind {
             Self::Network => "network",
             Self::Code => "finding",
             Self::TimeZone => "time zone",
+            Self::Service => "service",
         })
     }
 }
@@ -244,6 +247,56 @@ pub enum Problem {
         /// The wave that has it.
         other: String,
     },
+    /// A workload in two services.
+    #[error("workload `{workload}` is in service `{other}` already")]
+    WorkloadInTwoServices {
+        /// The workload.
+        workload: String,
+        /// The service that has it.
+        other: String,
+    },
+    /// A service that is to stay in one occurrence, and whose workloads are pinned to two.
+    #[error(
+        "service `{service}` is to be moved together, but {}",
+        apart(workloads, windows)
+    )]
+    TogetherApart {
+        /// The service.
+        service: String,
+        /// Two of its workloads.
+        workloads: [String; 2],
+        /// What each is pinned to.
+        windows: [String; 2],
+    },
+    /// A canary that is not in its wave.
+    #[error("`{vm}` belongs to workload `{workload}`, which is not in wave `{wave}`")]
+    CanaryElsewhere {
+        /// The VM as written.
+        vm: String,
+        /// Its workload.
+        workload: String,
+        /// The wave.
+        wave: String,
+    },
+    /// Machines that wait for each other, by VM dependencies, canaries or waves.
+    #[error("machines wait for each other: {}", cycle.join(" → "))]
+    Circle {
+        /// Member by member; the last one is the first one again.
+        cycle: Vec<String>,
+    },
+    /// Freezes, and no windows that they could shorten.
+    #[error(
+        "the site has freezes but no windows, and without windows anything may start at any time"
+    )]
+    FreezeWithoutWindows,
+    /// A freeze that ends before it begins.
+    #[error("a freeze from {from} to {to} has no day")]
+    EmptyFreeze {
+        /// Its first day.
+        from: String,
+        /// Its last day.
+        to: String,
+    },
     /// The site names windows, and the plan no origin of time.
     #[error("the site has change windows, so the plan needs an origin of time")]
     NoStart,
@@ -342,6 +395,12 @@ impl Problem {
             Self::NotWaivable { .. } => "not-waivable",
             Self::IdleWaiver { .. } => "idle-waiver",
             Self::WorkloadInTwoWaves { .. } => "workload-in-two-waves",
+            Self::WorkloadInTwoServices { .. } => "workload-in-two-services",
+            Self::TogetherApart { .. } => "together-apart",
+            Self::CanaryElsewhere { .. } => "canary-elsewhere",
+            Self::Circle { .. } => "circle",
+            Self::FreezeWithoutWindows => "freeze-without-windows",
+            Self::EmptyFreeze { .. } => "empty-freeze",
             Self::NoStart => "no-start",
             Self::NoWindows => "no-windows",
             Self::BadCron { .. } => "bad-cron",
@@ -375,6 +434,20 @@ impl Problem {
             Self::AmbiguousVm { .. } => "write one of them in its place".to_owned(),
             Self::NotSelected(_) => "add it to a workload's `select` first".to_owned(),
             Self::IdleWaiver { .. } => "remove it, or mend its code or VMs".to_owned(),
+            Self::TogetherApart { .. } => {
+                "pin them to the same window and occurrence, or leave out `together`".to_owned()
+            }
+            Self::CanaryElsewhere { .. } => {
+                "name a VM of the wave's own workloads".to_owned()
+            }
+            Self::Circle { .. } => {
+                "remove one `after`, `dependsOn` or canary of the circle".to_owned()
+            }
+            Self::FreezeWithoutWindows => {
+                "give the site a window, as in `every: { cron: \"0 0 * * *\", timeZone: UTC, lasts: 24h }`"
+                    .to_owned()
+            }
+            Self::EmptyFreeze { .. } => "both days are part of it: mend one".to_owned(),
             Self::NoStart => "set `start`, as in `start: \"2026-11-28T00:00:00+01:00\"`".to_owned(),
             Self::NoWindows => "remove `occurrence`, or give the site a window".to_owned(),
             Self::BadCron { .. } => {
@@ -406,7 +479,8 @@ impl Problem {
             | Self::EmptyWorkload { .. }
             | Self::MachineTwice(_)
             | Self::NotWaivable { .. }
-            | Self::WorkloadInTwoWaves { .. } => return None,
+            | Self::WorkloadInTwoWaves { .. }
+            | Self::WorkloadInTwoServices { .. } => return None,
         })
     }
 }
@@ -450,6 +524,11 @@ impl Diagnostics {
 /// The name most similar to `name`, if it is similar enough to have been meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     schemas::suggest::nearest(name, known).map(str::to_owned)
+}
+
+/// `` `db` is in window `a` and `app` in `b` ``.
+fn apart([a, b]: &[String; 2], [in_a, in_b]: &[String; 2]) -> String {
+    format!("`{a}` is in {in_a} and `{b}` in {in_b}")
 }
 
 fn among(within: Option<&str>) -> String {

@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use engine::Millis;
-use engine::admission::create_to_export;
 use engine::profile::{Phase, PhaseName, Profile};
 use schemas::inventory::SourceKind;
 use schemas::site::Assumptions;
@@ -105,11 +103,8 @@ impl Estimates {
     /// From the import's creation until its machine is ready, on an idle engine: the engine's own
     /// steps and polls included, rounded up. This much of a window must be left.
     pub fn cut(&self, profile: &Profile, kind: SourceKind) -> Seconds {
-        let until_export = create_to_export(profile, kind, self.shutdown.value.into());
-        // After the export: two status writes, the images' evaluation, the machine's creation.
-        let steps = profile.step * 3 + profile.create_machine;
-        let engine = until_export + steps + Millis(999);
-        engine.seconds() + self.export.value + self.images.value + self.boot.value
+        let phases = (self.export.value, self.images.value, self.boot.value);
+        engine::admission::cut(profile, kind, self.shutdown.value, phases)
     }
 }
 

@@ -56,6 +56,14 @@ pub struct PlanSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5000))]
     pub machines: Vec<Machine>,
+    /// What must run before single VMs, beside what their workloads wait for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5000))]
+    pub vm_dependencies: Vec<VmDependency>,
+    /// What owners call "my system": workloads whose downtime counts as one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub services: Vec<Service>,
     /// What people pin of the waves; the rest is computed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
@@ -111,6 +119,13 @@ pub struct Workload {
     /// How long its guests may take to shut down, if not as long as the site says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown_timeout: Option<Span>,
+    /// No machine of it should be down for longer; one that is predicted to be is a finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime_budget: Option<Span>,
+    /// How much its downtime counts beside that of others, 1 to 100; absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: Option<u32>,
 }
 
 /// Part of a target that differs.
@@ -179,6 +194,58 @@ pub struct VmRef {
     pub name: Option<VmName>,
 }
 
+/// What must run before a single VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VmDependency {
+    /// Which VM; a workload must have selected it.
+    pub vm: VmRef,
+    /// The VMs whose machines must run first; of this plan too.
+    #[schemars(length(min = 1, max = 100))]
+    pub after: Vec<VmRef>,
+}
+
+/// Workloads that an owner calls "my system": from the first of its guests that goes down to the
+/// last that is ready, the whole of it counts as down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Its workloads; each is in one service at most.
+    #[schemars(length(min = 1, max = 500))]
+    pub workloads: Vec<WorkloadName>,
+    /// From the first guest down to the last machine ready should last no longer; a prediction
+    /// that does is a finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime_budget: Option<Span>,
+    /// All of it in one occurrence of its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub together: bool,
+    /// How much the downtime of its machines counts beside that of others, 1 to 100; absent: 1. A
+    /// workload's own weight comes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: Option<u32>,
+    /// Who answers for it; told wherever the service is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub owner: Option<String>,
+    /// Its numbers in other systems; told wherever the service is.
+    #[serde(default, skip_serializing_if = "crate::site::is_default")]
+    pub refs: ServiceRefs,
+}
+
+/// Numbers that other systems give a service's move.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRefs {
+    /// Of the change, as in `CHG0034567`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub change: Option<String>,
+}
+
 /// What people pin of a wave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -195,6 +262,16 @@ pub struct PinnedWave {
     /// YAML reader takes that key for `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurrence: Option<OccurrenceId>,
+    /// VMs of it that go first: `NAME`, `SOURCE/NAME` or `SOURCE/ID`. The others start when all of
+    /// these run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 512)))]
+    pub canaries: Vec<String>,
+    /// Pinned waves whose machines must all run before the first of this one starts. Without it a
+    /// wave is no barrier.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub after: Vec<WorkloadName>,
 }
 
 /// A finding that is accepted.

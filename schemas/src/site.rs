@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::conditions::{CommonStatus, initial_status};
 use crate::ids::{
     Namespace, ObjectName, OccurrenceId, SourceName, SourceNetworkName, TargetName,
-    TargetNetworkName, WindowName,
+    TargetNetworkName, WindowName, WorkloadName,
 };
 use crate::units::{Percent, Quantity, Span};
 
@@ -45,6 +45,10 @@ pub struct SiteSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub windows: Vec<Window>,
+    /// Days on which nothing is cut over, whatever window is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 400))]
+    pub freezes: Vec<Freeze>,
     /// How waves are run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
@@ -263,6 +267,39 @@ pub struct Window {
     /// No import starts in the last so many minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lockout: Option<Span>,
+    /// What must be left of it after an import is predicted to have ended, at its worst (P90): the
+    /// time in which a failed cut can be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_reserve: Option<Span>,
+    /// Most machines in one occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_vms: Option<u32>,
+}
+
+/// Days on which nothing is cut over. An occurrence that reaches into them is shortened to what
+/// lies outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    /// Its first day, from midnight on.
+    #[schemars(with = "crate::units::LocalDate")]
+    pub from: jiff::civil::Date,
+    /// Its last day, to the end of it.
+    #[schemars(with = "crate::units::LocalDate")]
+    pub to: jiff::civil::Date,
+    /// Whose days they are: an IANA name; absent: that of each window, or UTC for windows that are
+    /// given one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+    /// Why.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// The services of a plan that are frozen; empty: everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub services: Vec<WorkloadName>,
 }
 
 /// When a recurring window opens, and for how long.
@@ -365,6 +402,9 @@ pub struct Assumptions {
     pub shutdown: Span,
     /// From the machine's creation until it is ready.
     pub boot: Span,
+    /// By how much one import in ten is expected to take longer than the rates say (P90 over
+    /// median): windows are kept with it, and bands are as wide.
+    pub spread: Percent,
 }
 
 impl Default for Assumptions {
@@ -374,6 +414,7 @@ impl Default for Assumptions {
             image_bytes_per_second: Quantity(crate::units::Bytes::from_mib(300)),
             shutdown: Span(crate::units::Seconds(60)),
             boot: Span(crate::units::Seconds(90)),
+            spread: Percent(20),
         }
     }
 }

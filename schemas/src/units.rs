@@ -359,6 +359,12 @@ impl Percent {
         let share = u128::from(bytes.0) * u128::from(self.0) / 100;
         Bytes(u64::try_from(share).expect("a share of at most 100 % fits where the whole did"))
     }
+
+    /// This share of a length of time on top of it, rounded up.
+    #[must_use]
+    pub fn longer(self, time: Seconds) -> Seconds {
+        time + Seconds((time.0 * u64::from(self.0)).div_ceil(100))
+    }
 }
 
 impl FromStr for Percent {
@@ -386,6 +392,21 @@ impl fmt::Display for Percent {
 }
 
 text_unit!(Percent, "^(100|[0-9]{1,2})%$", "a share, as in 10%");
+
+/// The schema of a local day: `2026-12-18`. A marker for schemas, never a value.
+pub enum LocalDate {}
+
+impl JsonSchema for LocalDate {
+    fn schema_name() -> Cow<'static, str> {
+        "LocalDate".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "maxLength": 10 })
+    }
+}
 
 /// The schema of an instant: RFC 3339 with an offset. A marker for schemas, never a value.
 pub enum Rfc3339 {}

@@ -69,6 +69,10 @@ pub struct WaveSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
     pub prerequisites: Vec<Prerequisite>,
+    /// What all of its imports wait for, but those that it names: canaries, and waves before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 101), extend("x-kubernetes-list-type" = "atomic"))]
+    pub barriers: Vec<Barrier>,
     /// The imports, sorted by VM.
     #[schemars(length(max = 250), extend("x-kubernetes-list-type" = "atomic"))]
     pub imports: Vec<WaveImport>,
@@ -125,6 +129,10 @@ pub struct WaveWindow {
     /// No import starts at or after this instant (the close less the lockout).
     #[schemars(with = "crate::units::Rfc3339")]
     pub last_start: jiff::Timestamp,
+    /// What must be left of it after an import is predicted to have ended, at its worst; absent:
+    /// nothing. None starts that would leave less, nor one that would not end inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_reserve: Option<Span>,
 }
 
 /// A source object in the target cluster. Exactly one of `vmware`, `openstack`, `ova` is set.
@@ -182,6 +190,17 @@ pub struct Prerequisite {
     pub machines: Vec<PrerequisiteMachine>,
 }
 
+/// Machines that must all run before any other import of the wave starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Barrier {
+    /// What it is, for people: `canaries`, or the pinned wave before.
+    pub name: WorkloadName,
+    /// Its machines, sorted.
+    #[schemars(length(max = 5000))]
+    pub machines: Vec<PrerequisiteMachine>,
+}
+
 /// One machine that others wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -230,6 +249,10 @@ pub struct WaveImport {
     pub shutdown_timeout: Span,
     /// Sizes by which the executor admits it.
     pub size: WaveSize,
+    /// Single machines that must run first, beside what its workload waits for. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub after: Vec<PrerequisiteMachine>,
     /// VMs that must not be under way at the same time: the engine would write the same files
     /// (N03, N04). Sorted; symmetric over all waves of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -247,6 +247,18 @@ pub enum Wait {
         /// There is.
         free: Bytes,
     },
+    /// Machines that its whole wave waits for: canaries, or a wave before it.
+    Barrier {
+        /// What it is, for people.
+        name: WorkloadName,
+        /// The first machine of it that does not run yet.
+        on: VmKey,
+    },
+    /// Nothing more: too little of its window is left for it.
+    TooLate {
+        /// The last instant at which it could have started.
+        latest: jiff::Timestamp,
+    },
     /// The engine is at work on somebody else's import.
     ForeignImport {
         /// Which.

@@ -17,7 +17,7 @@ use schemas::units::{Bytes, Seconds};
 use schemas::upstream::ImportState;
 
 use crate::action::{Action, HoldReason, Wait};
-use crate::clock::{Alarm, after, between};
+use crate::clock::{Alarm, after, before, between};
 use crate::ledger::{self, Entry, Ledger};
 use crate::observed::{At, Import, Observed};
 use crate::scratch;
@@ -92,6 +92,19 @@ impl Gate<'_> {
                 on: missing.vm.clone(),
             });
         }
+        if let Some((name, missing)) = standing::barrier(at, wave, import, self.ledger) {
+            return Some(Wait::Barrier {
+                name: name.clone(),
+                on: missing.vm.clone(),
+            });
+        }
+        if let Some(latest) = latest_start(machine) {
+            // A millisecond past it, it is too late.
+            alarm.at(after(latest, Seconds(1)));
+            if self.now > latest {
+                return Some(Wait::TooLate { latest });
+            }
+        }
         if self.is_settling(machine, alarm) {
             return Some(Wait::Turn);
         }
@@ -120,6 +133,11 @@ impl Gate<'_> {
     pub fn is_held(&self, machine: &Machine<'_>) -> bool {
         let at = machine.wave_at;
         self.holds.contains_key(at) || self.sources.holds.contains_key(&(at, &machine.import.from))
+    }
+
+    /// Too little of its window is left for it.
+    pub fn is_too_late(&self, machine: &Machine<'_>) -> bool {
+        latest_start(machine).is_some_and(|latest| self.now > latest)
     }
 
     /// An import that would use the same files in the scratch and is still there (N03, N04): one
@@ -256,6 +274,23 @@ impl Gate<'_> {
             }
         }
     }
+}
+
+/// The last instant at which an import may start so that it is predicted to end inside its window at
+/// its worst, with the window's reserve after it: this engine cannot abort an export (Q09), so the
+/// only way to keep a window is not to start. Absent: it has no window.
+fn latest_start(machine: &Machine<'_>) -> Option<Timestamp> {
+    let spec = &machine.wave.spec;
+    let window = spec.window.as_ref()?;
+    let reserve = window.rollback_reserve.map_or(Seconds::ZERO, |span| span.0);
+    let cut = engine::admission::cut_p90(
+        &Profile::vm_import(),
+        source_kind(machine),
+        &machine.import.size,
+        machine.import.shutdown_timeout.0,
+        &spec.rates,
+    );
+    before(window.to, cut + reserve)
 }
 
 /// Its import is created or about to be, and not exported: no other one is created. One that was

@@ -11,6 +11,12 @@ pub(crate) fn after(instant: Timestamp, span: Seconds) -> Timestamp {
     instant.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
+/// `span` before `instant`; absent where there is no such instant.
+pub(crate) fn before(instant: Timestamp, span: Seconds) -> Option<Timestamp> {
+    let span = SignedDuration::from_secs(i64::try_from(span.0).ok()?);
+    instant.checked_sub(span).ok()
+}
+
 /// From `from` to `to`, rounded down; nothing where that lies in the past.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> Seconds {
     Seconds(u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0))

@@ -83,6 +83,7 @@ fn import(vm: &str, order: u32, workload: &str) -> WaveImport {
             transfer: gib(20),
             disks: gib(20),
         },
+        after: Vec::new(),
         excludes: Vec::new(),
         waived: Vec::new(),
     }
@@ -104,6 +105,7 @@ fn wave(imports: Vec<WaveImport>, sources: Vec<WaveSource>) -> Wave {
         sources,
         workloads: Vec::new(),
         prerequisites: Vec::new(),
+        barriers: Vec::new(),
         imports,
         inputs: WaveInputs {
             plan: Digest::from("sha256:p"),

@@ -83,7 +83,7 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
         exports: &exports,
         now,
     };
-    let is_held = |machine: &Machine<'_>| gate.is_held(machine);
+    let is_held = |machine: &Machine<'_>| gate.is_held(machine) || gate.is_too_late(machine);
     actions.extend(create::actions(
         &machines, is_held, &ledger, observed, now, &mut alarm,
     ));

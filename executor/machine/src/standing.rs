@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemas::ids::{VmKey, VmName, WorkloadName};
 use schemas::machine::Stage;
 use schemas::units::Bytes;
-use schemas::wave::{PrerequisiteMachine, WaveImport};
+use schemas::wave::{Barrier, PrerequisiteMachine, WaveImport};
 
 use crate::ledger::{Entry, Ledger};
 use crate::observed::{At, Observed, Wave};
@@ -158,10 +158,33 @@ pub(crate) fn missing<'a>(
     waits_for(wave, import)
         .filter_map(|(_, machines)| machines)
         .flatten()
-        .find(|machine| {
-            let entry = ledger.get(&spec::record_at(at, &machine.record));
-            entry.is_none_or(|entry| entry.stage() != Stage::Running)
-        })
+        .chain(&import.after)
+        .find(|machine| !runs(at, machine, ledger))
+}
+
+/// The first machine that the whole wave of `import` waits for and that does not run yet, with the
+/// barrier's name. A machine that a barrier names does not wait for it.
+pub(crate) fn barrier<'a>(
+    at: &At,
+    wave: &'a Wave,
+    import: &WaveImport,
+    ledger: &Ledger<'_>,
+) -> Option<(&'a WorkloadName, &'a PrerequisiteMachine)> {
+    barriers(wave, import).find_map(|barrier| {
+        let missing = barrier.machines.iter().find(|m| !runs(at, m, ledger))?;
+        Some((&barrier.name, missing))
+    })
+}
+
+fn barriers<'a>(wave: &'a Wave, import: &WaveImport) -> impl Iterator<Item = &'a Barrier> {
+    let vm = import.vm.clone();
+    let binds = move |barrier: &&Barrier| barrier.machines.iter().all(|m| m.vm != vm);
+    wave.spec.barriers.iter().filter(binds)
+}
+
+fn runs(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_>) -> bool {
+    let entry = ledger.get(&spec::record_at(at, &machine.record));
+    entry.is_some_and(|entry| entry.stage() == Stage::Running)
 }
 
 /// Marks those that wait for one that failed, however far away. Names the one that failed, not
@@ -197,7 +220,15 @@ fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
                     .flatten()
                     .find_map(|m| failed.get(&spec::record_at(at, &m.record)).cloned())
             });
-            if let Some((by, name)) = culprit.clone() {
+            let mut single = import.after.iter();
+            let mut of_wave = barriers(wave, import).flat_map(|barrier| &barrier.machines);
+            let has_failed =
+                |m: &PrerequisiteMachine| failed.get(&spec::record_at(at, &m.record)).cloned();
+            let culprit = culprit
+                .clone()
+                .or_else(|| single.find_map(has_failed))
+                .or_else(|| of_wave.find_map(has_failed));
+            if let Some((by, name)) = culprit {
                 failed.insert(machine.record_at.clone(), (by.clone(), name.clone()));
                 machine.standing = Standing::Blocked { by, name };
                 any = true;

@@ -5,8 +5,9 @@ mod records;
 use schemas::approval::ApprovalSpec;
 use schemas::machine::{Stage, Times};
 use schemas::site::{Admission, ApprovalPolicy};
+use schemas::units::{Seconds, Span};
 use schemas::upstream::{ENGINE_NAMESPACE, ImportState, condition};
-use schemas::wave::WaveWindow;
+use schemas::wave::{Barrier, PrerequisiteMachine, WaveWindow};
 
 use crate::fixture::{
     decide, import_at, key, observed, put_image, put_import, record, record_at, t, wave_at,
@@ -81,6 +82,76 @@ fn one_at_a_time() {
         MachineState::Waiting(Wait::Dependency { on })
     );
     assert!(!view.finished);
+}
+
+// A barrier holds back all of its wave but those that it names, and a single dependency its machine.
+#[test]
+fn barriers_and_single_dependencies() {
+    let of = |vm: &str| PrerequisiteMachine {
+        vm: key(vm),
+        record: record_at(vm).name,
+    };
+    let mut picture = observed();
+    decide(&mut picture, 20, |wave| {
+        wave.barriers = vec![Barrier {
+            name: "canaries".into(),
+            machines: vec![of("db")],
+        }];
+    });
+    let view = step(&picture, t(0)).view;
+    let waits = MachineState::Waiting(Wait::Barrier {
+        name: "canaries".into(),
+        on: key("db"),
+    });
+    assert_eq!(state(&view, "old"), waits);
+    decide(&mut picture, 20, |wave| {
+        wave.barriers[0].machines = vec![of("old")]
+    });
+    let view = step(&picture, t(0)).view;
+    assert_eq!(state(&view, "old"), MachineState::Waiting(Wait::Turn));
+
+    let mut picture = observed();
+    decide(&mut picture, 20, |wave| {
+        wave.imports[0].after = vec![of("db")]
+    });
+    let view = step(&picture, t(0)).view;
+    let on = key("db");
+    assert_eq!(
+        state(&view, "old"),
+        MachineState::Waiting(Wait::Dependency { on })
+    );
+}
+
+// An import whose cut, at its worst, would reach into its window's reserve is not begun; one second
+// before that it is.
+#[test]
+fn latest_start() {
+    let mut picture = observed();
+    let cut = engine::admission::cut_p90(
+        &engine::Profile::vm_import(),
+        schemas::inventory::SourceKind::Vmware,
+        &picture.waves[&wave_at(10)].spec.imports[0].size,
+        Seconds(600),
+        &picture.waves[&wave_at(10)].spec.rates,
+    );
+    let window = WaveWindow {
+        name: "weekend".into(),
+        occurrence: "w48".into(),
+        from: t(0),
+        to: t(7200),
+        last_start: t(7200),
+        rollback_reserve: Some(Span::from_minutes(30)),
+    };
+    decide(&mut picture, 10, |wave| wave.window = Some(window));
+    let latest = 7200 - 1800 - cut.0;
+    let begins = |picture: &Observed, at: u64| matches!(&deeds(picture, at)[..], [Action::OpenRecord { at, .. }] if *at == record_at("db"));
+    assert!(begins(&picture, latest));
+    assert!(!begins(&picture, latest + 1));
+    let step = step(&picture, t(latest + 1));
+    assert_eq!(
+        state(&step.view, "db"),
+        MachineState::Waiting(Wait::TooLate { latest: t(latest) })
+    );
 }
 
 // Sources come first, and nothing is imported from one that is not ready; the others go on.
@@ -366,6 +437,7 @@ fn holds() {
         from: t(100),
         to: t(200),
         last_start: t(150),
+        rollback_reserve: None,
     };
     decide(&mut picture, 10, |wave| wave.window = Some(window));
     let opens = Some(t(100));

@@ -106,7 +106,9 @@ fn is_at_rest(
         MachineState::Active(_) => false,
         MachineState::Waiting(wait) => match wait {
             Wait::Wave => is_held_at_rest(machine, gate, alarm),
-            Wait::Dependency { on } => !is_under_way(gate, on),
+            Wait::Dependency { on } | Wait::Barrier { on, .. } => !is_under_way(gate, on),
+            // Time will not come back.
+            Wait::TooLate { .. } => true,
             Wait::Exclusion { with } => !is_under_way(gate, with),
             Wait::Scratch { .. } => !gate.ledger.entries.values().any(ends_by_itself),
             // Only the export of one that has failed keeps the engine for good.

@@ -68,6 +68,9 @@ pub(super) fn resolve(
                     .and_then(|wave| wave.window.clone())
                     .or_else(|| site.spec.windows.first().map(|window| window.name.clone())),
                 occurrence: pin.and_then(|wave| wave.occurrence.clone()),
+                service: None,
+                budget: spec.workloads[i].downtime_budget,
+                weight: u64::from(spec.workloads[i].weight.unwrap_or(1)),
             }
         })
         .collect();
@@ -78,6 +81,9 @@ pub(super) fn resolve(
         .map(|(position, wave)| ResolvedWave {
             name: wave.name.clone(),
             position,
+            workloads: Vec::new(),
+            canaries: Vec::new(),
+            after: Vec::new(),
         })
         .collect();
     (workloads, waves)

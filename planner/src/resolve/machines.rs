@@ -125,6 +125,7 @@ impl<'a> Context<'a> {
                 .shutdown_timeout
                 .unwrap_or(self.site.spec.policy.shutdown_timeout),
             footprint: self.footprint(kind, vm),
+            after: Vec::new(),
             power: observed.and_then(|seen| seen.power),
             ledger: known.map(|(_, moved)| moved),
         })
@@ -283,7 +284,7 @@ fn own_entries(
 }
 
 /// The one VM that a reference means.
-fn one_vm(
+pub(super) fn one_vm(
     vm: &VmRef,
     site: &Site<'_>,
     index: &Index<'_>,

@@ -6,10 +6,13 @@
 //! guesses: a name that fits two VMs, or none, is an error.
 
 mod dependencies;
+mod freezes;
 mod index;
 mod machines;
+mod order;
 pub mod reference;
 mod select;
+mod services;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -28,12 +31,14 @@ use schemas::inventory::{Inventory, Power, SourceKind};
 use schemas::machine::Stage;
 use schemas::plan::MigrationPlan;
 use schemas::site::{Assumptions, Policy, SiteSpec};
-use schemas::units::{Bytes, Span};
+use schemas::units::{Bytes, Seconds, Span};
 use schemas::wave::{WaveNetwork, WaveSource};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
+pub use freezes::ResolvedFreeze;
 pub use index::Index;
+pub use services::ResolvedService;
 
 /// A plan in which nothing is left to choose but the time.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +59,10 @@ pub struct ResolvedPlan {
     pub targets: BTreeMap<TargetName, ResolvedTarget>,
     /// Change windows, in the site's order; empty: anything may start at any time.
     pub windows: Vec<ResolvedWindow>,
+    /// Days on which nothing is cut over, in the site's order.
+    pub freezes: Vec<ResolvedFreeze>,
+    /// What owners call "my system", in the plan's order.
+    pub services: Vec<ResolvedService>,
     /// Workloads, in the plan's order.
     pub workloads: Vec<ResolvedWorkload>,
     /// What people pinned of the waves, in the plan's order.
@@ -83,6 +92,46 @@ impl ResolvedPlan {
         self.workloads
             .iter()
             .find(|workload| workload.name == *name)
+    }
+
+    /// The service that a workload is in.
+    pub fn service(&self, workload: &ResolvedWorkload) -> Option<&ResolvedService> {
+        self.services.get(workload.service?)
+    }
+
+    /// The occurrences in which imports of a workload may start: those of its window, or the one
+    /// that was pinned, without what freezes take of them. None: it may start at any time.
+    pub fn occurrences(&self, workload: &ResolvedWorkload) -> Option<Vec<ResolvedOccurrence>> {
+        let window = self.window(workload.window.as_ref()?)?;
+        let service = self.service(workload).map(|service| &service.name);
+        let binding = self.freezes.iter().filter(|freeze| freeze.binds(service));
+        let mut open = freezes::open(window, binding);
+        if let Some(pinned) = &workload.occurrence {
+            open.retain(|occurrence| occurrence.id == *pinned);
+        }
+        Some(open)
+    }
+
+    /// How long after the plan's start an instant is; nothing for what is before.
+    pub fn since_start(&self, instant: Timestamp) -> Seconds {
+        let origin = self.start.unwrap_or(Timestamp::UNIX_EPOCH);
+        let seconds = instant.as_second() - origin.as_second();
+        Seconds(u64::try_from(seconds).unwrap_or(0))
+    }
+
+    /// The record of a VM of this plan, if it is to be moved or was.
+    pub fn record(&self, key: &VmKey) -> Option<&ObjectName> {
+        let moved = || {
+            let at = self
+                .exclusions
+                .binary_search_by(|gone| gone.key.cmp(key))
+                .ok()?;
+            match &self.exclusions[at].reason {
+                ExclusionReason::Moved { record, .. } => Some(record),
+                _ => None,
+            }
+        };
+        self.vm(key).map(|vm| &vm.record).or_else(moved)
     }
 
     /// The window of that name.
@@ -115,6 +164,12 @@ pub struct ResolvedWindow {
     pub name: WindowName,
     /// The zone that its times are shown in, if it has one.
     pub time_zone: Option<String>,
+    /// Nothing starts in the last so much of an occurrence.
+    pub lockout: Seconds,
+    /// What must be left of an occurrence after an import has ended at its worst.
+    pub rollback_reserve: Option<Span>,
+    /// Most machines in one occurrence.
+    pub max_vms: Option<u32>,
     /// Its occurrences, by start; those that begin before the plan's start are left out.
     pub occurrences: Vec<ResolvedOccurrence>,
 }
@@ -149,6 +204,12 @@ pub struct ResolvedWorkload {
     pub window: Option<WindowName>,
     /// The one occurrence of it that was pinned.
     pub occurrence: Option<OccurrenceId>,
+    /// Position in [`ResolvedPlan::services`] of the service that it is in.
+    pub service: Option<usize>,
+    /// None of its machines should be down for longer.
+    pub budget: Option<Span>,
+    /// How much its downtime counts; 1 where nothing is said.
+    pub weight: u64,
 }
 
 /// What people pinned of a wave.
@@ -158,6 +219,12 @@ pub struct ResolvedWave {
     pub name: WorkloadName,
     /// Its position in the plan's `waves`, for paths.
     pub position: usize,
+    /// Its workloads, in the plan's order.
+    pub workloads: Vec<WorkloadName>,
+    /// VMs of it that go first; the others start when these run. Sorted.
+    pub canaries: Vec<VmKey>,
+    /// Positions of the waves whose machines must all run first, sorted.
+    pub after: Vec<usize>,
 }
 
 /// A waiver whose VMs are known.
@@ -213,6 +280,8 @@ pub struct ResolvedVm {
     pub shutdown_timeout: Span,
     /// What its import needs: of the inventory's provisioned sizes, or as the plan says.
     pub footprint: Footprint,
+    /// VMs of the plan whose machines must run first, beside what its workload waits for. Sorted.
+    pub after: Vec<VmKey>,
     /// Whether it runs, if that was seen.
     pub power: Option<Power>,
     /// What the ledger says of earlier attempts: it is under way, failed or held.
@@ -321,9 +390,19 @@ pub fn resolve(
     let index = Index::of(inventory);
     index::check(inventory, out);
     let windows = windows::resolve(&site, spec.start, out);
-    let (workloads, waves) = dependencies::resolve(spec, &site, &windows, out);
+    let freezes = freezes::resolve(&site, out);
+    let (mut workloads, mut waves) = dependencies::resolve(spec, &site, &windows, out);
+    let services = services::resolve(spec, &mut workloads, out);
     let claims = select::claim(spec, &site, &index, out);
-    let (vms, exclusions) = machines::resolve(spec, &site, &index, &claims, inventory, out);
+    let (mut vms, exclusions) = machines::resolve(spec, &site, &index, &claims, inventory, out);
+    order::resolve(
+        spec,
+        (&site, &index, &claims),
+        &workloads,
+        &mut waves,
+        &mut vms,
+        out,
+    );
     let waivers = waivers::resolve(spec, &index, &claims, out);
     let used: BTreeSet<&TargetName> = vms.iter().map(|vm| &vm.target).collect();
     let targets = site::resolve_targets(&site, &used, out);
@@ -344,6 +423,8 @@ pub fn resolve(
         default_target: spec.target.name.clone(),
         targets,
         windows,
+        freezes,
+        services,
         workloads,
         waves,
         vms,

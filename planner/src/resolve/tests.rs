@@ -348,3 +348,197 @@ waves:
     fixture.plan.spec.start = Some("2027-01-01T00:00:00Z".parse().expect("an instant"));
     insta::assert_snapshot!(fixture.told());
 }
+
+// A night window in three zones: the local hour stays, the instant moves with the clock change; an
+// hour that a zone skips is told, and one without clock changes has none.
+#[test]
+fn clock_changes_in_three_zones() {
+    let opens = |zone: &str, cron: &str, start: &str| {
+        let windows =
+            format!("- name: night\n  every: {{ cron: \"{cron}\", timeZone: {zone}, lasts: 2h }}");
+        let mut fixture = Fixture::new(WEB).windows(&windows);
+        fixture.plan.spec.start = Some(start.parse().expect("an instant"));
+        let plan = fixture.resolved();
+        let opens: Vec<_> = plan.windows[0].occurrences[..3]
+            .iter()
+            .map(|occurrence| occurrence.from.to_string())
+            .collect();
+        (opens, fixture.told())
+    };
+    let (berlin, _) = opens("Europe/Berlin", "0 22 * * *", "2026-10-24T00:00:00Z");
+    assert_eq!(
+        berlin,
+        [
+            "2026-10-24T20:00:00Z",
+            "2026-10-25T21:00:00Z",
+            "2026-10-26T21:00:00Z"
+        ]
+    );
+    let (new_york, told) = opens("America/New_York", "30 2 * * *", "2027-03-13T00:00:00Z");
+    assert_eq!(
+        new_york,
+        [
+            "2027-03-13T07:30:00Z",
+            "2027-03-15T06:30:00Z",
+            "2027-03-16T06:30:00Z"
+        ]
+    );
+    assert!(
+        told.contains("2027-03-14 02:30 in `America/New_York` is skipped"),
+        "{told}"
+    );
+    // Half an hour only, on Lord Howe Island.
+    let (lord_howe, told) = opens("Australia/Lord_Howe", "45 1 * * *", "2027-04-03T00:00:00Z");
+    assert_eq!(
+        lord_howe,
+        [
+            "2027-04-04T15:15:00Z",
+            "2027-04-05T15:15:00Z",
+            "2027-04-06T15:15:00Z"
+        ]
+    );
+    assert!(told.contains("is repeated"), "{told}");
+    let (kolkata, told) = opens("Asia/Kolkata", "30 2 * * *", "2027-03-27T00:00:00Z");
+    assert_eq!(kolkata[0], "2027-03-27T21:00:00Z");
+    assert!(!told.contains("clock change"), "{told}");
+}
+
+const FROZEN: &str = r#"
+start: "2026-12-01T00:00:00Z"
+workloads:
+- { name: web, select: [ { source: cloud1, names: [web] } ] }
+- { name: db, select: [ { source: cloud1, names: [db] } ], weight: 7 }
+services:
+- { name: shop, workloads: [web], owner: shop-team, weight: 3, refs: { change: CHG1 } }
+"#;
+
+// A freeze shortens what it reaches into; one of a service leaves the others alone.
+#[test]
+fn freezes() {
+    let windows = r#"
+- name: weekend
+  every: { cron: "0 22 * * 6", timeZone: Europe/Berlin, lasts: 8h }
+  lockout: 30m
+  rollbackReserve: 90m
+  maxVms: 60
+"#;
+    let mut fixture = Fixture::new(FROZEN).windows(windows);
+    let freeze = |from: &str, to: &str, services: &[&str]| schemas::site::Freeze {
+        from: from.parse().expect("a day"),
+        to: to.parse().expect("a day"),
+        time_zone: None,
+        reason: "year end".to_owned(),
+        services: services.iter().map(|name| (*name).into()).collect(),
+    };
+    fixture.site.freezes = vec![
+        freeze("2026-12-13", "2027-01-06", &[]),
+        freeze("2026-12-05", "2026-12-06", &["shop"]),
+    ];
+    let plan = fixture.resolved();
+    let open = |name: &str| -> Vec<String> {
+        let workload = plan.workload(&name.into()).expect("there is one");
+        let open = plan.occurrences(workload).expect("there are windows");
+        let shown = open.iter().take(3);
+        shown
+            .map(|o| format!("{} {} {}", o.id, o.from, o.to))
+            .collect()
+    };
+    assert_eq!(
+        open("db"),
+        [
+            "2026-12-05 2026-12-05T21:00:00Z 2026-12-06T05:00:00Z",
+            "2026-12-12 2026-12-12T21:00:00Z 2026-12-12T23:00:00Z",
+            "2027-01-09 2027-01-09T21:00:00Z 2027-01-10T05:00:00Z",
+        ]
+    );
+    assert_eq!(open("web")[..2], open("db")[1..]);
+    let weights: Vec<u64> = plan.workloads.iter().map(|w| w.weight).collect();
+    assert_eq!(weights, [3, 7]);
+    assert_eq!(plan.windows[0].max_vms, Some(60));
+    let service = plan.service(&plan.workloads[0]).expect("in a service");
+    assert_eq!(
+        (service.owner.as_deref(), service.change.as_deref()),
+        (Some("shop-team"), Some("CHG1"))
+    );
+}
+
+// Freezes without windows, days in the wrong order, unknown zones.
+#[test]
+fn freeze_mistakes() {
+    let mut fixture = Fixture::new(FROZEN);
+    fixture.site.freezes = vec![schemas::site::Freeze {
+        from: "2027-01-06".parse().expect("a day"),
+        to: "2026-12-18".parse().expect("a day"),
+        time_zone: Some("Europe/Berln".to_owned()),
+        reason: "year end".to_owned(),
+        services: Vec::new(),
+    }];
+    insta::assert_snapshot!(fixture.told());
+}
+
+// Services and waves that cannot be: unknown names, a workload in two services, what is to be
+// together pinned apart, canaries of another wave.
+#[test]
+fn service_and_wave_mistakes() {
+    let mut fixture = Fixture::new(
+        r#"
+start: "2026-12-01T00:00:00Z"
+workloads:
+- { name: web, select: [ { source: cloud1, names: [web] } ] }
+- { name: db, select: [ { source: cloud1, names: [db] } ] }
+services:
+- { name: shop, workloads: [web, db, dbb], together: true }
+- { name: other, workloads: [db] }
+- { name: other, workloads: [web] }
+waves:
+- { name: one, workloads: [web], occurrence: 2026-12-05, canaries: [db, nobody] }
+- { name: two, workloads: [db], occurrence: 2026-12-12, after: [oen] }
+vmDependencies:
+- { vm: { source: cloud1, id: c-web1 }, after: [ { source: cloud1, name: wbe }, { source: dc1, name: ERP-DB-01 } ] }
+"#,
+    )
+    .windows(
+        r#"
+- name: weekend
+  every: { cron: "0 22 * * 6", timeZone: Europe/Berlin, lasts: 8h }
+"#,
+    );
+    insta::assert_snapshot!(fixture.told());
+    fixture.plan.spec.services.clear();
+    fixture.plan.spec.vm_dependencies.clear();
+    fixture.plan.spec.waves[0].canaries.clear();
+    fixture.plan.spec.waves[1].after.clear();
+    assert_eq!(fixture.told(), "");
+}
+
+// Circles through VMs, workloads, canaries and waves are named member by member.
+#[test]
+fn circles() {
+    let circle = |more: &str| {
+        let plan = format!(
+            "{}\n{more}",
+            r"
+workloads:
+- { name: web, select: [ { source: cloud1, names: [web] } ], dependsOn: [db] }
+- { name: db, select: [ { source: cloud1, names: [db] } ] }"
+        );
+        Fixture::new(&plan).told()
+    };
+    let told = circle(
+        "vmDependencies: [ { vm: { source: cloud1, name: db }, after: [ { source: cloud1, id: c-web2 } ] } ]",
+    );
+    assert!(
+        told.contains("machines wait for each other: db → web → workload db → db"),
+        "{told}"
+    );
+    let told = circle(
+        "waves: [ { name: a, workloads: [db], after: [b] }, { name: b, workloads: [web] } ]",
+    );
+    assert!(told.contains("wave b"), "{told}");
+    let told = circle("waves: [ { name: a, workloads: [db, web], canaries: [cloud1/c-web1] } ]");
+    assert!(told.contains("canaries of a"), "{told}");
+    let good = circle(
+        "vmDependencies: [ { vm: { source: cloud1, id: c-web2 }, after: [ { source: cloud1, id: c-web1 } ] } ]",
+    );
+    assert_eq!(good, "");
+}

@@ -61,7 +61,7 @@ pub(super) fn resolve(
 }
 
 /// The one VM of the plan that `NAME`, `SOURCE/NAME` or `SOURCE/ID` means.
-fn one_vm(text: &str, index: &Index<'_>, claims: &Claims) -> Result<VmKey, Problem> {
+pub(super) fn one_vm(text: &str, index: &Index<'_>, claims: &Claims) -> Result<VmKey, Problem> {
     let known = reference::find(text, index);
     let selected: Vec<VmKey> = known
         .iter()

@@ -54,6 +54,9 @@ pub(super) fn resolve(
         resolved.push(ResolvedWindow {
             name: window.name.clone(),
             time_zone: window.every.as_ref().map(|every| every.time_zone.clone()),
+            lockout: window.lockout.map_or(Seconds::ZERO, |span| span.0),
+            rollback_reserve: window.rollback_reserve,
+            max_vms: window.max_vms,
             occurrences: occurrences(window, start, site, &path, out),
         });
     }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use engine::Profile;
-use jiff::Timestamp;
-use schemas::ids::{OccurrenceId, WindowName, WorkloadName};
+use schemas::ids::{OccurrenceId, VmKey, WindowName, WorkloadName};
 use schemas::inventory::{Power, SourceKind};
 use schemas::site::Assumptions;
 use schemas::units::Seconds;
 
-use super::{Job, Problem, Room, Target, Window, Workload};
+use super::{Barrier, Job, Problem, Room, Service, Target, Window, Workload};
 use crate::check::Checked;
 use crate::estimate::Estimates;
-use crate::resolve::{ResolvedPlan, ResolvedWorkload};
+use crate::resolve::{ResolvedPlan, ResolvedWave, ResolvedWorkload};
 
 impl Problem {
     /// Of a plan that was checked. A VM whose power nobody saw counts as running.
@@ -62,6 +61,14 @@ impl Problem {
                 ..plan.assumptions.clone()
             };
             let estimates = Estimates::new(&size, guest_runs, &assumed);
+            // The executor's rule, to the second: it does not know which guests are off already.
+            let cut_p90 = engine::admission::cut_p90(
+                &targets[target].profile,
+                vm.kind,
+                &size,
+                vm.shutdown_timeout.0,
+                &plan.assumptions,
+            );
             Some(Job {
                 vm: vm.key.clone(),
                 name: vm.name.clone(),
@@ -73,13 +80,13 @@ impl Problem {
                 host: None,
                 fixed: None,
                 takes: Room::default(),
-                cut_p90: estimates.cut(&targets[target].profile, vm.kind),
+                cut_p90,
                 gate: Seconds::ZERO,
-                after: Vec::new(),
+                after: vm.after.clone(),
                 estimates,
                 size,
                 excludes: checked.excludes.get(&vm.key).cloned().unwrap_or_default(),
-                weight: 1,
+                weight: plan.workloads[workload].weight,
             })
         });
         Self {
@@ -88,19 +95,66 @@ impl Problem {
             workloads,
             targets,
             hosts: Vec::new(),
-            services: Vec::new(),
-            barriers: Vec::new(),
+            services: services(plan, &positions),
+            barriers: barriers(plan),
             calendars: calendars.lists,
         }
     }
+}
+
+fn services(plan: &ResolvedPlan, positions: &BTreeMap<&WorkloadName, usize>) -> Vec<Service> {
+    let position = |name: &WorkloadName| positions.get(name).copied();
+    let services = plan.services.iter().map(|service| Service {
+        name: service.name.clone(),
+        workloads: service.workloads.iter().filter_map(position).collect(),
+        together: service.together,
+    });
+    services.collect()
+}
+
+/// Canaries go before the others of their wave, and waves before those that are after them.
+fn barriers(plan: &ResolvedPlan) -> Vec<Barrier> {
+    let members = |wave: &ResolvedWave| -> Vec<VmKey> {
+        let own = plan.vms.iter();
+        let own = own.filter(|vm| wave.workloads.contains(&vm.workload));
+        own.map(|vm| vm.key.clone()).collect()
+    };
+    let mut barriers = Vec::new();
+    for wave in &plan.waves {
+        if wave.canaries.is_empty() && wave.after.is_empty() {
+            continue;
+        }
+        let own = members(wave);
+        if !wave.canaries.is_empty() {
+            let is_canary = |key: &&VmKey| wave.canaries.binary_search(key).is_ok();
+            let (first, then): (Vec<&VmKey>, Vec<&VmKey>) = own.iter().partition(is_canary);
+            barriers.push(Barrier {
+                name: WorkloadName::from("canaries"),
+                first: first.into_iter().cloned().collect(),
+                then: then.into_iter().cloned().collect(),
+            });
+        }
+        for before in &wave.after {
+            let before = &plan.waves[*before];
+            barriers.push(Barrier {
+                name: before.name.clone(),
+                first: members(before),
+                then: own.clone(),
+            });
+        }
+    }
+    barriers
 }
 
 /// Lists of windows, one for each combination that workloads ask for.
 struct Calendars<'a> {
     plan: &'a ResolvedPlan,
     lists: Vec<Vec<Window>>,
-    known: BTreeMap<(&'a WindowName, Option<&'a OccurrenceId>), usize>,
+    known: BTreeMap<Asked<'a>, usize>,
 }
+
+/// A window, its pinned occurrence, and the positions of the freezes that bind.
+type Asked<'a> = (&'a WindowName, Option<&'a OccurrenceId>, Vec<usize>);
 
 impl<'a> Calendars<'a> {
     fn new(plan: &'a ResolvedPlan) -> Self {
@@ -112,30 +166,25 @@ impl<'a> Calendars<'a> {
     }
 
     fn of(&mut self, workload: &'a ResolvedWorkload) -> Option<usize> {
-        let name = workload.window.as_ref()?;
-        let key = (name, workload.occurrence.as_ref());
+        let (plan, name) = (self.plan, workload.window.as_ref()?);
+        let service = plan.service(workload).map(|service| &service.name);
+        let freezes = plan.freezes.iter().filter(|freeze| freeze.binds(service));
+        let freezes = freezes.map(|freeze| freeze.position).collect();
+        let key = (name, workload.occurrence.as_ref(), freezes);
         if let Some(known) = self.known.get(&key) {
             return Some(*known);
         }
-        let origin = self.plan.start.unwrap_or(Timestamp::UNIX_EPOCH);
-        let since = |instant: Timestamp| {
-            let seconds = instant.as_second() - origin.as_second();
-            Seconds(u64::try_from(seconds).unwrap_or(0))
-        };
-        let window = self.plan.window(name);
-        let list = window
-            .into_iter()
-            .flat_map(|window| &window.occurrences)
-            .filter(|occurrence| key.1.is_none_or(|id| *id == occurrence.id))
-            .map(|occurrence| Window {
-                name: name.clone(),
-                occurrence: occurrence.id.clone(),
-                from: since(occurrence.from),
-                to: since(occurrence.to),
-                last_start: since(occurrence.last_start),
-                reserve: Seconds::ZERO,
-                vms_max: None,
-            });
+        let window = plan.window(name)?;
+        let open = plan.occurrences(workload)?.into_iter();
+        let list = open.map(|occurrence| Window {
+            name: name.clone(),
+            occurrence: occurrence.id.clone(),
+            from: plan.since_start(occurrence.from),
+            to: plan.since_start(occurrence.to),
+            last_start: plan.since_start(occurrence.last_start),
+            reserve: window.rollback_reserve.map_or(Seconds::ZERO, |span| span.0),
+            vms_max: window.max_vms,
+        });
         self.lists.push(list.collect());
         self.known.insert(key, self.lists.len() - 1);
         Some(self.lists.len() - 1)

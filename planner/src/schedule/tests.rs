@@ -31,6 +31,7 @@ fn job(n: usize, gib: u64, workload: usize) -> Job {
         image_bytes_per_second: Quantity(Bytes((1 << 30) / 20)),
         shutdown: Span(Seconds(30)),
         boot: Span(Seconds(60)),
+        ..Assumptions::default()
     };
     let estimates = Estimates::new(&size, true, &assumed);
     Job {

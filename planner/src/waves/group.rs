@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::ids::{TargetName, VmKey, WindowName};
+use schemas::ids::{TargetName, VmKey, WindowName, WorkloadName};
 use schemas::wave::{WAVE_JSON_BYTES_MAX, WaveSpec};
 
 use super::{WAVE_IMPORTS_MAX, json_bytes};
@@ -153,21 +153,23 @@ fn by_occurrence(
     members: Vec<&VmKey>,
 ) -> Vec<(Option<Kept>, Vec<VmKey>)> {
     let mut runs: BTreeMap<_, (Option<Kept>, Vec<VmKey>)> = BTreeMap::new();
+    let mut open: BTreeMap<&WorkloadName, Vec<ResolvedOccurrence>> = BTreeMap::new();
     for key in members {
-        let window = slots
-            .get(key)
-            .and_then(|slot| slot.window.as_ref())
-            .and_then(|kept| {
-                let window = plan.window(&kept.name)?;
-                let occurrence = window
-                    .occurrences
-                    .iter()
-                    .find(|known| known.id == kept.occurrence)?;
-                Some((window.name.clone(), occurrence.clone()))
-            });
+        let kept = slots.get(key).and_then(|slot| slot.window.as_ref());
+        let window = kept.and_then(|kept| {
+            let workload = plan.workload(&plan.vm(key)?.workload)?;
+            let open = open
+                .entry(&workload.name)
+                .or_insert_with(|| plan.occurrences(workload).unwrap_or_default());
+            // A freeze may leave several parts of one occurrence.
+            let occurrence = open.iter().find(|known| {
+                known.id == kept.occurrence && plan.since_start(known.from) == kept.from
+            })?;
+            Some((kept.name.clone(), occurrence.clone()))
+        });
         let opens = window
             .as_ref()
-            .map(|(name, occurrence)| (occurrence.from, name.clone()));
+            .map(|(name, occurrence)| (occurrence.from, occurrence.to, name.clone()));
         runs.entry(opens)
             .or_insert_with(|| (window, Vec::new()))
             .1

@@ -17,7 +17,7 @@ use schemas::plan::PlanSpec;
 use schemas::site::SiteSpec;
 use schemas::units::Quantity;
 use schemas::wave::{
-    EngineKind, MigrationWave, Prerequisite, PrerequisiteMachine, WaveImport, WaveInputs,
+    Barrier, EngineKind, MigrationWave, Prerequisite, PrerequisiteMachine, WaveImport, WaveInputs,
     WaveSource, WaveSpec, WaveTarget, WaveWindow, WaveWorkload,
 };
 
@@ -153,6 +153,7 @@ impl Maker<'_> {
                 from: occurrence.from,
                 to: occurrence.to,
                 last_start: occurrence.last_start,
+                rollback_reserve: plan.window(name).and_then(|w| w.rollback_reserve),
             }),
             approval: plan.policy.approval,
             admission: plan.policy.admission,
@@ -161,6 +162,7 @@ impl Maker<'_> {
             sources: sources.into_values().cloned().collect(),
             prerequisites: prerequisites(plan, &workloads),
             workloads,
+            barriers: barriers(plan, &wave.vms),
             imports: self.imports(&vms),
             inputs: WaveInputs {
                 plan: Digest::default(),
@@ -192,6 +194,7 @@ impl Maker<'_> {
             networks: vm.networks(),
             shutdown_timeout: vm.shutdown_timeout,
             size: vm.footprint.size(),
+            after: machines(&self.checked.plan, vm.after.iter()),
             excludes: self
                 .checked
                 .excludes
@@ -221,6 +224,54 @@ fn waiting(plan: &ResolvedPlan, vms: &[&ResolvedVm]) -> Vec<WaveWorkload> {
             depends_on: workload.depends_on.clone(),
         })
         .collect()
+}
+
+/// What all VMs of a wave but some wait for: the canaries of the pinned wave that they are of, and
+/// the machines of the waves before it.
+fn barriers(plan: &ResolvedPlan, vms: &[VmKey]) -> Vec<Barrier> {
+    let mut pinned = vms
+        .iter()
+        .filter_map(|key| plan.workload(&plan.vm(key)?.workload)?.wave);
+    let Some(wave) = pinned.next().map(|position| &plan.waves[position]) else {
+        return Vec::new();
+    };
+    let canaries = Barrier {
+        name: WorkloadName::from("canaries"),
+        machines: machines(plan, wave.canaries.iter()),
+    };
+    let before = wave.after.iter().map(|position| {
+        let before = &plan.waves[*position];
+        let of_it = |workload: &WorkloadName| before.workloads.contains(workload);
+        let moving = plan.vms.iter().filter(|vm| of_it(&vm.workload));
+        let gone = plan.exclusions.iter().filter(|gone| of_it(&gone.workload));
+        let keys: BTreeSet<&VmKey> = moving
+            .map(|vm| &vm.key)
+            .chain(gone.map(|gone| &gone.key))
+            .collect();
+        Barrier {
+            name: before.name.clone(),
+            machines: machines(plan, keys.into_iter()),
+        }
+    });
+    std::iter::once(canaries)
+        .chain(before)
+        .filter(|barrier| !barrier.machines.is_empty())
+        .collect()
+}
+
+/// These VMs with the names of their records; what is neither to be moved nor was, is nobody's to
+/// wait for.
+fn machines<'a>(
+    plan: &ResolvedPlan,
+    keys: impl Iterator<Item = &'a VmKey>,
+) -> Vec<PrerequisiteMachine> {
+    keys.filter_map(|key| {
+        Some(PrerequisiteMachine {
+            vm: key.clone(),
+            record: plan.record(key)?.clone(),
+        })
+    })
+    .collect()
 }
 
 /// All machines of the workloads that these wait for: those to be moved, and those that were.

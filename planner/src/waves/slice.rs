@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use schemas::digest;
 use schemas::ids::{Digest, PlanName, TargetName, VmKey};
 use schemas::inventory::Vm;
-use schemas::plan::{Machine, PinnedWave, PlanTarget, Waiver, Workload};
-use schemas::site::{Assumptions, NetworkMapping, Policy, Source, Target, Window};
+use schemas::plan::{Machine, PinnedWave, PlanTarget, Service, VmDependency, Waiver, Workload};
+use schemas::site::{Assumptions, Freeze, NetworkMapping, Policy, Source, Target, Window};
 use serde::Serialize;
 
 use super::{Inputs, Wave};
@@ -23,6 +23,12 @@ struct PlanSlice<'a> {
     workloads: Vec<&'a Workload>,
     machines: Vec<&'a Machine>,
     waves: Vec<&'a PinnedWave>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vm_dependencies: Vec<&'a VmDependency>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<&'a Service>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    freezes: Vec<&'a Freeze>,
     waivers: Vec<&'a Waiver>,
     sources: Vec<&'a Source>,
     site_target: Option<SiteTarget<'a>>,
@@ -67,6 +73,33 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
             .iter()
             .filter(|pin| pin.workloads.iter().any(|name| workloads.contains(name)))
             .collect(),
+        vm_dependencies: spec
+            .vm_dependencies
+            .iter()
+            .filter(|dependency| {
+                let mut own = vms.iter().filter(|vm| !vm.after.is_empty());
+                own.any(|vm| {
+                    dependency.vm.source == vm.key.source
+                        && (dependency.vm.id.as_ref() == Some(&vm.key.id)
+                            || dependency.vm.name.as_ref() == Some(&vm.name))
+                })
+            })
+            .collect(),
+        services: spec
+            .services
+            .iter()
+            .filter(|service| {
+                service
+                    .workloads
+                    .iter()
+                    .any(|name| workloads.contains(name))
+            })
+            .collect(),
+        freezes: if wave.window.is_some() {
+            site.freezes.iter().collect()
+        } else {
+            Vec::new()
+        },
         waivers: waivers.collect(),
         sources: site
             .sources

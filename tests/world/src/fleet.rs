@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{DiskSpec, Fault, Guest, ImportSpec, Millis, Timing};
+use engine::{DiskSpec, Fault, Guest, ImportSpec, Millis, Profile, Timing};
 use jiff::Timestamp;
 use schemas::approval::ApprovalSpec;
 use schemas::ids::{Digest, Namespace, ObjectName, VmKey, VmName, WorkloadName};
@@ -11,8 +11,8 @@ use schemas::machine::MachineId;
 use schemas::site::{Admission, ApprovalPolicy, Assumptions, OpenstackSource, VmwareSource};
 use schemas::units::{Bytes, Quantity, Seconds, Span};
 use schemas::wave::{
-    EngineKind, Prerequisite, PrerequisiteMachine, WaveImport, WaveInputs, WaveOva, WaveSize,
-    WaveSource, WaveSpec, WaveTarget, WaveWindow, WaveWorkload,
+    Barrier, EngineKind, Prerequisite, PrerequisiteMachine, WaveImport, WaveInputs, WaveOva,
+    WaveSize, WaveSource, WaveSpec, WaveTarget, WaveWindow, WaveWorkload,
 };
 
 use executor_machine::At;
@@ -109,6 +109,8 @@ pub struct Fleet {
     pub waves: Vec<(At, WaveSpec)>,
     /// Scratch bytes that all imports together may hold.
     pub usable: Bytes,
+    /// For each wave, whether the first of its VMs that may goes before all others.
+    canaries: Vec<bool>,
 }
 
 impl Fleet {
@@ -129,7 +131,9 @@ impl Fleet {
             waits_for,
             waves: Vec::new(),
             usable,
+            canaries: (0..rng.within(1, 4)).map(|_| rng.percent(30)).collect(),
         };
+        fleet.single_dependencies(&mut rng);
         fleet.waves = fleet.plan(&mut rng, origin);
         fleet
     }
@@ -141,12 +145,56 @@ impl Fleet {
 
     /// The VMs that `vm` waits for.
     pub fn prerequisites(&self, vm: usize) -> impl Iterator<Item = usize> {
-        let waits_for = &self.waits_for[self.vms[vm].workload];
-        (0..self.vms.len()).filter(|other| waits_for.contains(&self.vms[*other].workload))
+        let own = &self.vms[vm];
+        let waits_for = &self.waits_for[own.workload];
+        let wave = vm / self.per_wave();
+        let mut members = (wave * self.per_wave()..self.vms.len()).take(self.per_wave());
+        let canary = members.find(|other| self.is_canary(wave, &self.vms[*other]));
+        (0..self.vms.len()).filter(move |other| {
+            let it = &self.vms[*other];
+            waits_for.contains(&it.workload)
+                || own.import.after.iter().any(|m| m.vm == it.import.vm)
+                || canary == Some(*other) && *other != vm
+        })
+    }
+
+    /// When the import of `vm`, created at `now`, may end at its worst with its window's reserve, if
+    /// that is after the window.
+    pub fn latest_end(&self, vm: usize, now: Timestamp) -> Option<Timestamp> {
+        let it = &self.vms[vm];
+        let (_, wave) = &self.waves[vm / self.per_wave()];
+        let window = wave.window.as_ref()?;
+        let cut = engine::admission::cut_p90(
+            &Profile::vm_import(),
+            it.kind,
+            &it.import.size,
+            it.import.shutdown_timeout.0,
+            &wave.rates,
+        );
+        let reserve = window.rollback_reserve.map_or(Seconds::ZERO, |span| span.0);
+        let end = crate::world::instant(now, (cut + reserve).into());
+        (end > window.to).then_some(end)
+    }
+
+    fn per_wave(&self) -> usize {
+        self.vms.len().div_ceil(self.canaries.len().max(1)).max(1)
+    }
+
+    /// Some VMs wait for single ones of an earlier workload.
+    fn single_dependencies(&mut self, rng: &mut Rng) {
+        for vm in 1..self.vms.len() {
+            if !rng.percent(15) {
+                continue;
+            }
+            let before = rng.within(0, vm as u64);
+            let before = &self.vms[usize::try_from(before).unwrap_or(0)];
+            if before.workload < self.vms[vm].workload {
+                self.vms[vm].import.after = vec![listed_machine(before)];
+            }
+        }
     }
 
     fn plan(&self, rng: &mut Rng, origin: Timestamp) -> Vec<(At, WaveSpec)> {
-        let count = usize::try_from(rng.within(1, 4)).unwrap_or(1);
         let admission = *rng.pick(&[
             Admission::Balanced,
             Admission::Balanced,
@@ -157,8 +205,7 @@ impl Fleet {
             image_bytes_per_second: Quantity(Bytes::from_mib(rng.within(100, 600))),
             ..Assumptions::default()
         };
-        let per_wave = self.vms.len().div_ceil(count);
-        let groups = self.vms.chunks(per_wave).enumerate();
+        let groups = self.vms.chunks(self.per_wave()).enumerate();
         groups
             .map(|(n, vms)| {
                 let window = rng.percent(25).then(|| window(rng, origin));
@@ -178,6 +225,7 @@ impl Fleet {
                     sources: sources(vms),
                     workloads: self.workloads(vms),
                     prerequisites: self.listed(vms),
+                    barriers: self.barriers(n, vms),
                     imports: imports(vms),
                     inputs: WaveInputs {
                         plan: Digest::from("sha256:plan"),
@@ -206,6 +254,21 @@ impl Fleet {
             .collect()
     }
 
+    /// Its canary, if it has one.
+    fn barriers(&self, wave: usize, vms: &[Vm]) -> Vec<Barrier> {
+        let canary = vms.iter().find(|vm| self.is_canary(wave, vm));
+        let barrier = |vm: &Vm| Barrier {
+            name: "canaries".into(),
+            machines: vec![listed_machine(vm)],
+        };
+        canary.map(barrier).into_iter().collect()
+    }
+
+    fn is_canary(&self, wave: usize, vm: &Vm) -> bool {
+        // One that waits for nobody, so that nobody can wait in a circle.
+        self.canaries.get(wave) == Some(&true) && self.waits_for[vm.workload].is_empty()
+    }
+
     fn listed(&self, vms: &[Vm]) -> Vec<Prerequisite> {
         let mut needed: Vec<usize> = vms
             .iter()
@@ -216,10 +279,7 @@ impl Fleet {
         needed.dedup();
         let machines = |w: usize| {
             let of_it = self.vms.iter().filter(move |vm| vm.workload == w);
-            of_it.map(|vm| PrerequisiteMachine {
-                vm: vm.import.vm.clone(),
-                record: vm.import.record.clone(),
-            })
+            of_it.map(listed_machine)
         };
         needed
             .into_iter()
@@ -228,6 +288,13 @@ impl Fleet {
                 machines: machines(w).collect(),
             })
             .collect()
+    }
+}
+
+fn listed_machine(vm: &Vm) -> PrerequisiteMachine {
+    PrerequisiteMachine {
+        vm: vm.import.vm.clone(),
+        record: vm.import.record.clone(),
     }
 }
 
@@ -259,6 +326,7 @@ fn window(rng: &mut Rng, origin: Timestamp) -> WaveWindow {
         from: at(opens),
         to: at(opens + lasts),
         last_start: at(opens + lasts - 30),
+        rollback_reserve: rng.percent(40).then(|| Span::from_minutes(20)),
     }
 }
 
@@ -322,6 +390,7 @@ fn vm(seed: u64, n: u64, workloads: usize, faults: u64) -> Vm {
                 transfer: Quantity(resident),
                 disks: Quantity(total),
             },
+            after: Vec::new(),
             excludes: Vec::new(),
             waived: Vec::new(),
         },

@@ -493,7 +493,11 @@ impl Run {
             // its window is over.
             MachineState::Blocked { .. }
             | MachineState::Waiting(
-                Wait::Scratch { .. } | Wait::Exclusion { .. } | Wait::Dependency { .. },
+                Wait::Scratch { .. }
+                | Wait::Exclusion { .. }
+                | Wait::Dependency { .. }
+                | Wait::Barrier { .. }
+                | Wait::TooLate { .. },
             ) => true,
             MachineState::Waiting(Wait::Wave) => {
                 let mut waves = self.world.waves.values();

@@ -587,6 +587,10 @@ impl World {
         self.law(missing.is_none(), || {
             format!("VM {vm} is imported before VM {missing:?}")
         });
+        let late = self.fleet.latest_end(vm, self.now());
+        self.law(late.is_none(), || {
+            format!("VM {vm} is imported so late that its window may close first: {late:?}")
+        });
         let excludes = self.fleet.vms[vm].import.excludes.clone();
         let beside = self.posted.values().find(|posted| {
             let other = posted.vm.map(|vm| &self.fleet.vms[vm].import.vm);
