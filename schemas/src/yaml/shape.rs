@@ -256,7 +256,7 @@ const INSTANT: (&str, &str) = (
 );
 
 /// Patterns of our schemas: what has that form, and how it is written.
-const FORMS: [(&str, &str, &str); 10] = [
+const FORMS: [(&str, &str, &str); 11] = [
     (
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         "a name",
@@ -283,6 +283,11 @@ const FORMS: [(&str, &str, &str); 10] = [
         "`sha256:` and 64 hexadecimal digits",
     ),
     ("^[^/]+/.+$", "a VM", "`SOURCE/ID`"),
+    (
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        "a day",
+        "year, month and day, as in `2026-12-18`",
+    ),
     (
         "^[0-9]+(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)$",
         "a quantity",
