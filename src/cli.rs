@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, explain, inventory, plan, retry, schema, start, status,
-    stop, validate,
+    apply, approve, controller, crd, demo, diff, explain, inventory, plan, retry, schema, start,
+    status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -23,7 +23,7 @@ use crate::{
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 refused, 2 usage or I/O, 4 begun and not all done, 70 a bug, \
                   75 an outside system failed. `plan`: 1 for every error, 2 changes (with \
-                  --detailed-exitcode)."
+                  --detailed-exitcode). `diff` and `--check`: 0 equal, 1 differs, 2 error."
 )]
 pub struct Cli {
     /// Options of every verb.
@@ -65,6 +65,7 @@ pub enum Verb {
     Validate(validate::Arguments),
     Inventory(inventory::Arguments),
     Plan(plan::Arguments),
+    Diff(diff::Arguments),
     Explain(explain::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
@@ -85,6 +86,7 @@ impl Verb {
             Self::Validate(arguments) => validate::run(&arguments, output),
             Self::Inventory(arguments) => inventory::run(arguments, output),
             Self::Plan(arguments) => plan::run(&arguments, output),
+            Self::Diff(arguments) => diff::run(&arguments, output),
             Self::Explain(arguments) => explain::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),

@@ -7,7 +7,7 @@ pub enum Outcome {
     Done,
     /// `plan --detailed-exitcode`: done, and files were or would be changed.
     Changes,
-    /// `plan --check`: what is on disk is not what would be written.
+    /// `diff`, or `--check`: what is on disk is not what would be written.
     Differs,
     /// Refused: the input is not good, and nothing was changed.
     Refused,
@@ -26,7 +26,7 @@ pub enum Outcome {
 pub enum Family {
     /// `plan`, where 2 means changes, as with Terraform.
     Plan,
-    /// `plan --check`, which compares like `diff`.
+    /// `diff`, `plan --check` and `render --check`, which compare.
     Check,
     /// All others.
     Other,
@@ -57,7 +57,7 @@ impl Family {
         let checks = arguments.iter().any(|word| word.as_ref() == "--check");
         match (verb, checks) {
             (Some("plan"), false) => Self::Plan,
-            (Some("plan"), true) => Self::Check,
+            (Some("plan" | "render"), true) | (Some("diff"), _) => Self::Check,
             _ => Self::Other,
         }
     }
@@ -117,6 +117,9 @@ mod tests {
     fn families() {
         assert_eq!(Family::of(&["--quiet", "plan", "--nope"]), Family::Plan);
         assert_eq!(Family::of(&["plan", "p.yaml", "--check"]), Family::Check);
+        assert_eq!(Family::of(&["render", "--check"]), Family::Check);
+        assert_eq!(Family::of(&["render", "p.yaml"]), Family::Other);
+        assert_eq!(Family::of(&["diff", "-o", "json"]), Family::Check);
         assert_eq!(Family::of(&["validate", "plan"]), Family::Other);
         assert_eq!(Family::of::<&str>(&[]), Family::Other);
     }

@@ -11,6 +11,7 @@ pub mod controller;
 pub mod crd;
 pub mod demo;
 pub mod diagnostic;
+pub mod diff;
 pub mod exit;
 pub mod explain;
 pub mod failure;

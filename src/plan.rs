@@ -49,11 +49,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let loaded = load::plan(&arguments.plan.plan)?;
     let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
-    let decided = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
+    let folder = target::waves_folder(&loaded, arguments.out.as_ref());
+    let committed = files::committed(&folder, &loaded)?;
+    let decided = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
+    let decided = match decided {
         Ok(decided) => decided,
         Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
     };
-    let folder = target::waves_folder(&loaded, arguments.out.as_ref());
     let files = Files::of(&decided, &folder);
     let keep = named_waves(&loaded, &inventory)?;
     let changes = files.compare(&loaded, &keep)?;
@@ -87,7 +89,7 @@ fn named_waves(
 }
 
 /// Tells why there is no plan.
-fn refuse(
+pub(crate) fn refuse(
     refusal: Refusal,
     format: Format,
     loaded: &LoadedPlan,

@@ -115,7 +115,12 @@ pub fn waves(plan: &LoadedPlan, folder: &Utf8Path) -> Result<Vec<Loaded<Migratio
 
 /// The approvals beside a plan.
 pub fn approvals(plan: &LoadedPlan) -> Result<Vec<Loaded<WaveApproval>>, Failure> {
-    objects(&approvals_folder(plan))
+    approvals_in(&approvals_folder(plan))
+}
+
+/// The approvals in a folder.
+pub fn approvals_in(folder: &Utf8Path) -> Result<Vec<Loaded<WaveApproval>>, Failure> {
+    objects(folder)
 }
 
 /// Where the approvals of a plan are.

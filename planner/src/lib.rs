@@ -14,6 +14,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod diff;
 pub mod estimate;
 pub mod explain;
 #[cfg(test)]
@@ -25,4 +26,4 @@ pub mod resolve;
 pub mod schedule;
 pub mod waves;
 
-pub use pipeline::{Planned, Refusal, plan};
+pub use pipeline::{Planned, Refusal, plan, plan_after};

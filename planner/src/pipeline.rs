@@ -8,6 +8,7 @@ use schemas::inventory::Inventory;
 use schemas::plan::MigrationPlan;
 use schemas::site::{OnBlocker, SiteSpec};
 use schemas::units::Seconds;
+use schemas::wave::MigrationWave;
 
 use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
@@ -47,7 +48,7 @@ pub enum Refusal {
     Unsound(Vec<Violation>),
 }
 
-/// Plans.
+/// Plans, as if for the first time.
 ///
 /// # Errors
 /// Why there is no plan.
@@ -55,6 +56,20 @@ pub fn plan(
     plan: &MigrationPlan,
     site: &SiteSpec,
     inventory: &Inventory,
+) -> Result<Planned, Refusal> {
+    plan_after(plan, site, inventory, &[])
+}
+
+/// Plans. In the waves that are `committed` machines keep their numbers as far as they still start
+/// in that order; nothing else is taken from them.
+///
+/// # Errors
+/// Why there is no plan.
+pub fn plan_after(
+    plan: &MigrationPlan,
+    site: &SiteSpec,
+    inventory: &Inventory,
+    committed: &[MigrationWave],
 ) -> Result<Planned, Refusal> {
     let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
     let mut checked = check::check(resolved, inventory);
@@ -76,6 +91,7 @@ pub fn plan(
             plan: &plan.spec,
             site,
             inventory,
+            committed,
         },
     );
     let report = PlanReport::new(&checked, &problem, &schedule, &rendered);

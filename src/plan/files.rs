@@ -160,6 +160,15 @@ fn stale(
     Ok(found)
 }
 
+/// The waves of this plan in `folder` that `plan` wrote, by file name.
+pub(super) fn committed(
+    folder: &Utf8Path,
+    plan: &LoadedPlan,
+) -> Result<Vec<MigrationWave>, Failure> {
+    let found = stale(folder, plan, &[])?;
+    Ok(found.iter().filter_map(|(path, _)| ours(path)).collect())
+}
+
 /// The wave in a file that `plan` wrote. What cannot be read as one is not ours to remove.
 fn ours(path: &Utf8Path) -> Option<MigrationWave> {
     let text = fs::read_to_string(path).ok()?;

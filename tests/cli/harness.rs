@@ -1,6 +1,7 @@
 //! Runs the binary as nobody's terminal does: empty environment, fixed width, a folder of its own.
 
 use std::fmt;
+use std::path::Path;
 use std::process::Command;
 
 use assert_fs::TempDir;
@@ -30,6 +31,18 @@ impl Folder {
         Self::new().file("plan.yaml", PLAN).file("site.yaml", SITE)
     }
 
+    /// A copy of a folder with all that is in it; no repository yet.
+    pub fn copy_of(from: &Path) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        folder.copy_from(from, &["**"]).expect("a copy");
+        Self(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Adds or replaces a file.
     pub fn file(self, path: &str, text: &str) -> Self {
         self.0
@@ -55,6 +68,8 @@ impl Folder {
             .env("COLUMNS", "100")
             .env("NO_COLOR", "1")
             .env("HOME", self.0.path())
+            // `diff` asks Git.
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .output()
             .expect("the binary that cargo has built");
         Run {

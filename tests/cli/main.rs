@@ -1,5 +1,6 @@
 //! The real binary: exit code, stdout and stderr of a command as one snapshot.
 
+mod diff;
 mod harness;
 mod help;
 mod validate;

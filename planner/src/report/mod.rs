@@ -3,7 +3,7 @@
 //! Takes the results of all stages and gives a [`PlanReport`], a plain struct with everything that
 //! is told; `text` says it in words. Nothing is decided here.
 
-mod clock;
+pub(crate) mod clock;
 #[cfg(test)]
 mod tests;
 pub mod text;

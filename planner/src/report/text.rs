@@ -348,7 +348,7 @@ fn vms_by_name(vms: &BTreeMap<String, String>) -> String {
 }
 
 /// A value that must not be torn apart at the end of a line.
-fn whole(value: impl Display) -> String {
+pub(crate) fn whole(value: impl Display) -> String {
     value.to_string().replace(' ', NO_BREAK)
 }
 

@@ -4,6 +4,7 @@
 //! are no barriers: dependencies, windows and order hold imports back, not a wave's end.
 
 mod group;
+mod order;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::resolve::{ExclusionReason, Index, ResolvedPlan, ResolvedVm};
 use crate::schedule::{Schedule, Slot, scratch_forecast, wave_forecast};
 
 pub use group::Wave;
+pub(crate) use order::longest_rising;
 
 /// Most imports of one wave: what a reviewer can look through, and what stays below
 /// [`schemas::wave::WAVE_JSON_BYTES_MAX`] with about 800 bytes each.
@@ -64,6 +66,8 @@ pub struct Inputs<'a> {
     pub site: &'a SiteSpec,
     /// The inventory.
     pub inventory: &'a Inventory,
+    /// The waves that are written down: their machines keep their numbers as far as they can.
+    pub committed: &'a [MigrationWave],
 }
 
 /// Renders the waves of a plan whose schedule has a slot for every VM.
@@ -74,6 +78,7 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
     let made = Maker {
         checked,
         slots: &slots,
+        committed: inputs.committed,
     };
     let waves = group::waves(&checked.plan, &slots, |wave| {
         let spec = made.spec(wave);
@@ -119,6 +124,7 @@ fn json_bytes<T: serde::Serialize>(value: &T) -> usize {
 struct Maker<'a> {
     checked: &'a Checked,
     slots: &'a BTreeMap<&'a VmKey, &'a Slot>,
+    committed: &'a [MigrationWave],
 }
 
 impl Maker<'_> {
@@ -163,7 +169,7 @@ impl Maker<'_> {
             prerequisites: prerequisites(plan, &workloads),
             workloads,
             barriers: barriers(plan, &wave.vms),
-            imports: self.imports(&vms),
+            imports: self.imports(wave, &vms),
             inputs: WaveInputs {
                 plan: Digest::default(),
                 inventory: Digest::default(),
@@ -175,10 +181,23 @@ impl Maker<'_> {
     }
 
     /// The imports, sorted by VM; their order is that in which the schedule creates them.
-    fn imports(self, vms: &[&ResolvedVm]) -> Vec<WaveImport> {
+    fn imports(self, wave: &Wave, vms: &[&ResolvedVm]) -> Vec<WaveImport> {
         let mut by_start: Vec<&VmKey> = vms.iter().map(|vm| &vm.key).collect();
         by_start.sort_by_key(|key| self.slots.get(*key).map(|slot| slot.place));
-        let order: BTreeMap<&VmKey, u32> = by_start.into_iter().zip((10..).step_by(10)).collect();
+        let name = self.name(wave);
+        let mut committed = self.committed.iter();
+        let before = committed
+            .find(|known| known.metadata.name.as_deref() == Some(name.as_str()))
+            .map(|known| {
+                known
+                    .spec
+                    .imports
+                    .iter()
+                    .map(|import| (&import.vm, import.order))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let order = order::numbers(&by_start, &before);
         let import = |vm: &&ResolvedVm| WaveImport {
             vm: vm.key.clone(),
             order: order[&vm.key],
