@@ -85,7 +85,7 @@ pub(super) fn diff(
         .chain(now.imports.keys())
         .copied()
         .collect();
-    let facts = Facts::of(committed.inventory, current.inventory);
+    let facts = Facts::of(committed, current.inventory);
     let done = super::done(current);
     let diffs = keys
         .into_iter()
@@ -249,13 +249,23 @@ pub(super) fn signed(by: i64) -> String {
 struct Facts<'a> {
     before: Option<(Index<'a>, &'a Inventory)>,
     now: (Index<'a>, &'a Inventory),
+    /// VMs of waves that were made from the snapshots before.
+    known: BTreeSet<&'a VmKey>,
 }
 
 impl<'a> Facts<'a> {
-    fn of(before: Option<&'a Inventory>, now: &'a Inventory) -> Self {
+    fn of(committed: Committed<'a>, now: &'a Inventory) -> Self {
+        let waves = committed.waves.iter();
         Self {
-            before: before.map(|inventory| (Index::of(inventory), inventory)),
+            before: committed
+                .inventory
+                .map(|inventory| (Index::of(inventory), inventory)),
             now: (Index::of(now), now),
+            known: waves
+                .filter(|wave| committed.snapshots_of(wave).is_some())
+                .flat_map(|wave| &wave.spec.imports)
+                .map(|import| &import.vm)
+                .collect(),
         }
     }
 
@@ -264,6 +274,9 @@ impl<'a> Facts<'a> {
         let Some((index, inventory)) = &self.before else {
             return Vec::new();
         };
+        if !self.known.contains(key) {
+            return Vec::new();
+        }
         let (Some(was), Some(is)) = (index.vm(key), self.now.0.vm(key)) else {
             return Vec::new();
         };

@@ -28,6 +28,8 @@ use schemas::wave::{MigrationWave, WaveImport};
 use serde::Serialize;
 
 use crate::pipeline::Planned;
+use crate::resolve::Index;
+use crate::waves::inventory_digest;
 use crate::{check, resolve};
 
 pub use machines::{VmDiff, VmFate};
@@ -158,6 +160,25 @@ pub struct Shifted {
     pub later: Seconds,
     /// Most seconds that one starts earlier.
     pub earlier: Seconds,
+}
+
+impl<'a> Committed<'a> {
+    /// The snapshots, if that wave was made from them: its digest of what they say of its VMs tells.
+    fn snapshots_of(&self, wave: &MigrationWave) -> Option<&'a Inventory> {
+        let inventory = self.inventory?;
+        let vms = wave.spec.imports.iter().map(|import| &import.vm);
+        let digest = inventory_digest(&Index::of(inventory), vms);
+        (digest == wave.spec.inputs.inventory).then_some(inventory)
+    }
+
+    /// The snapshots, if all waves were made from them.
+    fn snapshots(&self) -> Option<&'a Inventory> {
+        let all = self
+            .waves
+            .iter()
+            .all(|wave| self.snapshots_of(wave).is_some());
+        self.inventory.filter(|_| all)
+    }
 }
 
 /// Says what has changed.
@@ -311,7 +332,7 @@ fn workloads(before: &Side<'_>, now: &Side<'_>, current: Current<'_>) -> Vec<Wor
 /// Findings that the plan has by the snapshots now and had not by those before, and the other way
 /// round.
 fn findings(committed: Committed<'_>, current: Current<'_>) -> (Vec<Finding>, Vec<Finding>) {
-    let before = committed.inventory.and_then(|inventory| {
+    let before = committed.snapshots().and_then(|inventory| {
         resolve::resolve(current.plan, current.site, inventory)
             .ok()
             .map(|plan| check::check(plan, inventory))

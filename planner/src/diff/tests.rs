@@ -143,7 +143,7 @@ fn exceeds() {
     let before = Fixture::new(TIERS).windows(windows);
     let name = first_db(&before);
     let now = Fixture::new(TIERS).windows(windows).vm("dc1", &name, |vm| {
-        vm.disks[0].capacity_bytes = Bytes::from_gib(170)
+        vm.disks[0].capacity_bytes = Bytes::from_gib(170);
     });
     assert_snapshot!(told(&between(&before, &now, true)));
 }
@@ -265,7 +265,7 @@ fn stable_files() {
 
     for name in ["many-007", "many-250", "many-499"] {
         let now = estate().vm("dc1", name, |vm| {
-            vm.disks[0].capacity_bytes = Bytes::from_gib(131)
+            vm.disks[0].capacity_bytes = Bytes::from_gib(131);
         });
         let after = objects(&planned(&now, &waves));
         let lines = touched(&waves, &after);

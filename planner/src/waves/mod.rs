@@ -28,6 +28,7 @@ use crate::schedule::{Schedule, Slot, scratch_forecast, wave_forecast};
 
 pub use group::Wave;
 pub(crate) use order::longest_rising;
+pub(crate) use slice::inventory as inventory_digest;
 
 /// Most imports of one wave: what a reviewer can look through, and what stays below
 /// [`schemas::wave::WAVE_JSON_BYTES_MAX`] with about 800 bytes each.
@@ -91,7 +92,7 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
         let mut spec = made.spec(&wave);
         spec.inputs = WaveInputs {
             plan: slice::plan(inputs, &checked.plan, &wave),
-            inventory: slice::inventory(&index, &wave),
+            inventory: slice::inventory(&index, &wave.vms),
         };
         spec.digest = spec.compute_digest();
         if let Some(scratch) = schedule.scratch.iter().find(|s| s.target == wave.target) {

@@ -137,7 +137,7 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
 }
 
 /// The digest of what the inventory says of the wave's VMs, without what changes by itself.
-pub(super) fn inventory(index: &Index<'_>, wave: &Wave) -> Digest {
-    let vms: Vec<&Vm> = wave.vms.iter().filter_map(|key| index.vm(key)).collect();
+pub(crate) fn inventory<'k>(index: &Index<'_>, vms: impl IntoIterator<Item = &'k VmKey>) -> Digest {
+    let vms: Vec<&Vm> = vms.into_iter().filter_map(|key| index.vm(key)).collect();
     digest::of(&vms)
 }
