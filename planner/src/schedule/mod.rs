@@ -18,6 +18,7 @@ mod forecast;
 mod naive;
 mod order;
 mod problem;
+pub mod rcpsp;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! Each benchmark is a file or folder here, prints a table in Markdown, and has a section in
 //! `docs/benchmarks.md` with the command that makes it.
 
+mod psplib;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,9 +17,13 @@ pub struct Arguments {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {}
+enum What {
+    Psplib(psplib::Arguments),
+}
 
 /// Runs one; false if it missed a measure that it was told to keep.
 pub fn run(_root: &Path, arguments: &Arguments) -> Result<bool> {
-    match arguments.what {}
+    match &arguments.what {
+        What::Psplib(arguments) => psplib::run(arguments),
+    }
 }

@@ -1,0 +1,92 @@
+//! The general core: activities with stages, precedences, shared resources and calendars, least
+//! makespan (RCPSP).
+//!
+//! [`solve`] is a genetic search over lists of activities. A list is made into a schedule by serial
+//! generation: each activity in turn starts as early as its predecessors, its calendar and the
+//! resources let it. Two populations hold schedules that are packed to the left and to the right;
+//! the children of one are made in the other direction of time, so that every schedule also
+//! improves on the ones that it comes from, as justification does.
+//!
+//! The parts: `project` (what goes in), `profile` (what is free over time), `generate` (list →
+//! schedule), `genetic` (the search), `bound` (what no schedule can beat), `check` (judges a
+//! schedule without knowing how it was made), `random`. Integers only; no clock: a limit of time is
+//! asked of the caller.
+
+mod bound;
+mod check;
+mod generate;
+mod genetic;
+mod profile;
+mod project;
+mod random;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Fault, check};
+pub use project::{Activity, Project, Stage, Time, Unsolvable};
+
+use genetic::Tuning;
+use project::Network;
+
+/// How long to search: until either is over.
+#[derive(Clone, Copy)]
+pub struct Budget<'a> {
+    /// Schedules that may be generated; each pass in either direction is one.
+    pub schedules: u64,
+    /// Asked after each schedule whether to stop. One that looks at a clock makes the result
+    /// depend on the machine.
+    pub expired: &'a dyn Fn() -> bool,
+}
+
+impl Budget<'_> {
+    /// So many schedules, however long they take.
+    pub fn schedules(schedules: u64) -> Self {
+        Self {
+            schedules,
+            expired: &|| false,
+        }
+    }
+}
+
+/// A schedule, and how good it is at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// When each activity starts, by position.
+    pub start: Vec<Time>,
+    /// When the last one ends.
+    pub makespan: Time,
+    /// The longest chain of activities.
+    pub critical_path: Time,
+    /// What no schedule can beat.
+    pub lower_bound: Time,
+    /// Schedules generated.
+    pub schedules: u64,
+}
+
+/// The best schedule found within the budget, which is at least one schedule. The same input gives
+/// the same schedule.
+///
+/// # Errors
+/// If the project has no schedule.
+pub fn solve(project: &Project, budget: &Budget, seed: u64) -> Result<Solution, Unsolvable> {
+    solve_with(project, budget, seed, Tuning::of)
+}
+
+fn solve_with(
+    project: &Project,
+    budget: &Budget,
+    seed: u64,
+    tuning: impl FnOnce(&Network, u64) -> Tuning,
+) -> Result<Solution, Unsolvable> {
+    let network = Network::new(project)?;
+    let lower_bound = bound::lower_bound(project, &network);
+    let tuning = tuning(&network, budget.schedules);
+    let found = genetic::search(project, &network, budget, lower_bound, seed, &tuning)?;
+    Ok(Solution {
+        start: found.start,
+        makespan: found.makespan,
+        critical_path: network.critical_path(),
+        lower_bound,
+        schedules: found.schedules,
+    })
+}
