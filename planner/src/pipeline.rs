@@ -128,13 +128,7 @@ fn place(checked: &mut Checked) -> Result<(Problem, Schedule), Refusal> {
                 reasons.insert(unplaced.vm.clone(), reason);
                 continue;
             }
-            UnplacedReason::WindowsTooShort { needs, longest } => {
-                format!("takes {needs}, and its longest occurrence lasts {longest}")
-            }
-            UnplacedReason::WindowsFull => "its occurrences are over before its turn".to_owned(),
-            UnplacedReason::LargerThanScratch { needs, usable } => {
-                format!("needs {needs} of scratch, {usable} are usable")
-            }
+            reason => reason.to_string(),
         };
         checked.findings.push(
             check::Hit::vm(vm, evidence)

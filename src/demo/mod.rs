@@ -122,6 +122,14 @@ fn reasons(planned: &Planned, width: usize) -> String {
             "{} would write files of the same name (N03)",
             name(with)
         )),
+        Held::Step { step } => Some(format!("the step `{step}` has to end first")),
+        Held::Host { host } => Some(format!("all slots of {host} are taken")),
+        Held::Room { resource } => Some(format!("its target has no {resource} left")),
+        Held::Service { service } => Some(format!(
+            "`{service}` has the engine to itself, or waits for something outside"
+        )),
+        Held::Fixed { of } => Some(format!("it would be in the way of {}", name(of))),
+        Held::Approved => Some("so it was approved".to_owned()),
     };
     let mut shown = Vec::new();
     for slot in &planned.schedule.slots {

@@ -1,44 +1,63 @@
-//! An order of imports → a schedule, on the engine's own simulation.
+//! An order of imports → a schedule, on the engine's own model.
 //!
-//! Plays the executor: at each moment at which the engine is due for another import
-//! (`engine::admission`), the first one of the order that may start is created; a machine that is
-//! ready is announced to the engine, and an import that is finished is deleted. All targets run on
-//! one clock, because dependencies cross them.
+//! Plays the executor: at each moment at which an engine is due for another import
+//! (`engine::admission`), the first one of the order that may start is created. All targets run on
+//! one clock, because dependencies cross them. What holds a job back is in `rules`, what waits for
+//! what in `waits`, what the engines do in `lane`.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::admission::{Ahead, Due, due, lead};
-use engine::{Change, Guest, ImportId, ImportSpec, Millis, Sim, Timing, What};
-use schemas::forecast::ScratchStep;
+use engine::admission::{Ahead, Due, create_to_export, due, lead};
+use engine::{Guest, ImportSpec, Millis, Timing};
 use schemas::ids::VmKey;
 use schemas::units::{Bytes, Seconds};
-use schemas::upstream::ImportState;
 
-use super::{Held, Problem, ScratchUse, Slot, SlotTimes, Unplaced, UnplacedReason, Window};
+use super::lane::{self, Engine, Event};
+use super::rules::{Hold, Service};
+use super::waits::{Opener, Waits};
+use super::{Held, Problem, ScratchUse, Slot, SlotTimes, Unplaced, Window};
 use crate::graph::Dag;
 
 /// What is the same for every order of a problem.
 pub(super) struct Estate<'a> {
-    problem: &'a Problem,
-    dag: &'a Dag,
-    jobs: Vec<Prepared>,
+    pub problem: &'a Problem,
+    pub waits: Waits,
+    pub jobs: Vec<Prepared>,
+    /// By calendar, by window: the occurrence that it is of.
+    pub occurrence_of: Vec<Vec<usize>>,
+    /// Most jobs of each occurrence.
+    pub occurrences: Vec<Option<u32>>,
+    /// Services that must be together, of jobs that keep windows.
+    pub services: Vec<Service>,
 }
 
 /// One job, ready for the engine.
-struct Prepared {
-    spec: Arc<ImportSpec>,
+pub(super) struct Prepared {
+    pub spec: Arc<ImportSpec>,
     /// From creation to the look that finds its guest off.
-    lead: Millis,
-    /// From creation until its machine is ready, on an idle engine.
-    cut: Seconds,
-    /// Positions of those that it excludes.
-    excludes: Vec<usize>,
-    peak: Bytes,
-    resident: Bytes,
+    pub lead: Millis,
+    /// From creation to the end of its export, on an idle engine.
+    pub until_exported: Millis,
+    /// Positions of those that it excludes, on its target.
+    pub excludes: Vec<usize>,
+    pub peak: Bytes,
+    pub resident: Bytes,
+    /// Position of the service that it must be together with.
+    pub service: Option<usize>,
     /// It can never be placed.
-    hopeless: Option<UnplacedReason>,
+    pub hopeless: Option<super::UnplacedReason>,
+}
+
+/// How an order is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Preferences: the first that may start does.
+    FirstThatFits,
+    /// The order of creation on each target.
+    Exact,
 }
 
 /// What came of an order.
@@ -51,43 +70,36 @@ pub(super) struct Decoded {
 }
 
 impl<'a> Estate<'a> {
-    pub fn new(problem: &'a Problem, dag: &'a Dag) -> Self {
-        let positions: BTreeMap<&VmKey, usize> =
-            problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
-        let prepare = |(position, job): (usize, &super::Job)| {
-            let shutdown: Millis = job.estimates.shutdown.value.into();
-            let cut = job.cut_p90;
-            let profile = &problem.targets[job.target].profile;
-            let excludes = job.excludes.iter();
-            Prepared {
-                spec: Arc::new(import_spec(job, position)),
-                lead: lead(profile, job.kind, shutdown),
-                cut,
-                excludes: excludes
-                    .filter_map(|vm| positions.get(vm).copied())
-                    .collect(),
-                peak: job.size.peak.0.max(job.size.resident.0),
-                resident: job.size.resident.0,
-                hopeless: hopeless(problem, job, cut),
-            }
-        };
-        Self {
+    pub fn new(problem: &'a Problem, dag: &Dag) -> Self {
+        let mut estate = Self {
             problem,
-            dag,
-            jobs: problem
-                .jobs
-                .iter()
-                .zip(0..)
-                .map(|(job, n)| prepare((n, job)))
-                .collect(),
-        }
+            waits: Waits::new(problem, dag),
+            jobs: Vec::new(),
+            occurrence_of: Vec::new(),
+            occurrences: Vec::new(),
+            services: Vec::new(),
+        };
+        estate.prepare();
+        estate
     }
 
     /// The schedule that comes of offering the jobs in this order.
-    pub fn decode(&self, order: &[usize]) -> Decoded {
-        Decoder::new(self, order).run()
+    pub fn decode(&self, order: &[usize], mode: Mode) -> Decoded {
+        let mut needs: Vec<Seconds> = self.services.iter().map(|s| s.needs).collect();
+        let mut tries = 0;
+        loop {
+            let mut decoder = Decoder::new(self, order, mode, &needs);
+            decoder.run();
+            tries += 1;
+            if tries > SERVICE_TRIES_MAX || !decoder.widen(&mut needs) {
+                return decoder.decoded(&needs);
+            }
+        }
     }
 }
+
+/// How often a service that did not fit is given a later, longer occurrence.
+const SERVICE_TRIES_MAX: usize = 12;
 
 /// As the engine's simulation takes a job. Files get names of their own: jobs whose real files have
 /// equal names exclude each other.
@@ -115,230 +127,347 @@ pub(super) fn import_spec(job: &super::Job, position: usize) -> ImportSpec {
     }
 }
 
-/// Why a job can never be placed, whatever the others do.
-fn hopeless(problem: &Problem, job: &super::Job, cut: Seconds) -> Option<UnplacedReason> {
-    let usable = problem.targets[job.target].usable;
-    if job.size.peak.0 > usable {
-        return Some(UnplacedReason::LargerThanScratch {
-            needs: job.size.peak.0,
-            usable,
-        });
+impl Prepared {
+    pub fn new(problem: &Problem, position: usize) -> Self {
+        let job = &problem.jobs[position];
+        let profile = &problem.targets[job.target].profile;
+        let shutdown: Millis = job.estimates.shutdown.value.into();
+        let until_export = create_to_export(profile, job.kind, shutdown);
+        Self {
+            spec: lane::spec(job, position),
+            lead: lead(profile, job.kind, shutdown),
+            until_exported: until_export + job.estimates.export.value.into(),
+            excludes: Vec::new(),
+            peak: job.size.peak.0.max(job.size.resident.0),
+            resident: job.size.resident.0,
+            service: None,
+            hopeless: None,
+        }
     }
-    let windows = &problem.calendars[job.calendar?];
-    let longest = windows.iter().map(|w| w.to.saturating_sub(w.from)).max()?;
-    (longest < cut).then_some(UnplacedReason::WindowsTooShort {
-        needs: cut,
-        longest,
-    })
 }
 
 /// One target while it is decoded.
-struct Lane {
-    sim: Sim,
-    /// The job of each import.
-    job_of: Vec<usize>,
-    /// Jobs under way: their import, and what they may hold of the scratch.
-    live: BTreeMap<usize, (ImportId, Bytes)>,
-    held: Bytes,
-    last: Option<ImportId>,
-    /// Jobs not yet created, most urgent first.
-    waiting: Vec<usize>,
+pub(super) struct Lane {
+    pub engine: Engine,
+    /// Jobs under way, and what they may hold of the scratch; sorted.
+    pub live: Vec<(usize, Bytes)>,
+    pub held: Bytes,
+    /// Created and not exported.
+    pub in_front: usize,
+    last: Option<usize>,
+    created: usize,
+    /// Ranks of the jobs that wait for nobody, most urgent first.
+    ready: Vec<u32>,
+    /// Ranks of its jobs, if the order is exact.
+    sequence: Vec<u32>,
     /// Something changed that may let a job start.
     look: bool,
     /// When time alone may let one start.
     wake: Option<Millis>,
-    curve: Vec<ScratchStep>,
+    pub used: super::Room,
 }
 
-/// What keeps a job back: [`Held`] by positions, for it is asked often and told once.
-#[derive(Clone, Debug)]
-enum Hold {
-    /// Somebody it depends on does not run.
-    Dependency,
-    /// The next window that is long enough opens then.
-    Window(Seconds),
-    /// This job is under way.
-    Exclusion(usize),
-    /// So much scratch is lacking beside these jobs.
-    Scratch(Bytes, Rc<[usize]>),
+/// What the clock alone brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// Somebody else's scratch is free.
+    Vacated { target: usize, bytes: Bytes },
+    /// A job's gate holds.
+    GateHolds(usize),
+    /// A step outside may begin.
+    StepBegins(usize),
+    /// A step outside has ended.
+    StepEnds(usize),
 }
 
-struct Decoder<'a> {
-    estate: &'a Estate<'a>,
-    lanes: Vec<Lane>,
-    /// By workload: jobs that do not run yet.
-    left: Vec<usize>,
-    /// By workload: direct dependencies that do not all run yet.
-    open: Vec<usize>,
-    /// By workload: the job that was the last of its dependencies to run.
-    opened_by: Vec<Option<usize>>,
+pub(super) struct Decoder<'a> {
+    pub estate: &'a Estate<'a>,
+    pub lanes: Vec<Lane>,
+    mode: Mode,
+    order: &'a [usize],
+    rank: Vec<u32>,
+    pub waits: Waits,
+    alarms: BinaryHeap<Reverse<(Millis, Alarm)>>,
     /// By job: what kept it back when it was last looked at, and when that was.
-    held: Vec<Option<(Millis, Hold)>>,
-    /// By job: the import created before it, the window it is in.
-    placed: Vec<Option<(ImportId, Held, Option<Window>)>>,
-    now: Millis,
+    pub held: Vec<Option<(Millis, Hold)>>,
+    /// By job: what kept it from starting earlier, the window it is in, its place on the target.
+    pub placed: Vec<Option<(Held, Option<Window>, usize)>>,
+    /// By occurrence.
+    pub started: Vec<u32>,
+    /// By host: created and not exported.
+    pub on_host: Vec<u32>,
+    /// By service: what it needs of an occurrence, the one it is in, jobs still to be created.
+    pub together: Vec<Together>,
+    /// By target: fixed jobs that are not created yet, by time.
+    pub fixed: Vec<Vec<(Millis, usize)>>,
+    pub now: Millis,
+}
+
+/// How far a service is.
+#[derive(Clone, Debug)]
+pub(super) struct Together {
+    pub needs: Seconds,
+    pub occurrence: Option<usize>,
+    pub left: usize,
 }
 
 impl<'a> Decoder<'a> {
-    fn new(estate: &'a Estate<'a>, order: &[usize]) -> Self {
+    fn new(estate: &'a Estate<'a>, order: &'a [usize], mode: Mode, needs: &[Seconds]) -> Self {
         let problem = estate.problem;
-        let lane = |target: usize| Lane {
-            sim: Sim::new(problem.targets[target].profile.clone()),
-            job_of: Vec::new(),
-            live: BTreeMap::new(),
-            held: Bytes::ZERO,
+        let mut rank = vec![0; problem.jobs.len()];
+        for (place, job) in order.iter().enumerate() {
+            rank[*job] = u32::try_from(place).expect("far fewer than 2³² jobs");
+        }
+        let lane = |target: &super::Target| Lane {
+            engine: Engine::new(&target.profile, problem.jobs.len()),
+            live: Vec::new(),
+            held: target.occupied.iter().map(|it| it.bytes).sum(),
+            in_front: 0,
             last: None,
-            waiting: order
-                .iter()
-                .copied()
-                .filter(|job| problem.jobs[*job].target == target)
-                .filter(|job| estate.jobs[*job].hopeless.is_none())
-                .collect(),
+            created: 0,
+            ready: Vec::new(),
+            sequence: Vec::new(),
             look: true,
             wake: None,
-            curve: Vec::new(),
+            used: super::Room::default(),
         };
-        let mut left = vec![0; problem.workloads.len()];
-        for job in &problem.jobs {
-            left[job.workload] += 1;
+        let mut lanes: Vec<Lane> = problem.targets.iter().map(lane).collect();
+        let mut fixed = vec![Vec::new(); problem.targets.len()];
+        for (position, job) in problem.jobs.iter().enumerate() {
+            if let Some(at) = job.fixed {
+                fixed[job.target].push((at.into(), position));
+            }
         }
-        let unfinished = |w: &super::Workload| w.after.iter().filter(|w| left[**w] > 0).count();
+        for list in &mut fixed {
+            list.sort_unstable_by_key(|(at, job)| (Reverse(*at), rank[*job]));
+        }
+        if mode == Mode::Exact {
+            for job in order.iter().rev() {
+                lanes[problem.jobs[*job].target].sequence.push(rank[*job]);
+            }
+        }
+        let together = estate.services.iter().zip(needs);
         Self {
-            lanes: (0..problem.targets.len()).map(lane).collect(),
-            open: problem.workloads.iter().map(unfinished).collect(),
-            opened_by: vec![None; problem.workloads.len()],
-            left,
+            lanes,
+            mode,
+            order,
+            rank,
+            waits: estate.waits.clone(),
+            alarms: BinaryHeap::new(),
             held: vec![None; problem.jobs.len()],
             placed: vec![None; problem.jobs.len()],
+            started: vec![0; estate.occurrences.len()],
+            on_host: vec![0; problem.hosts.len()],
+            together: together
+                .map(|(service, needs)| Together {
+                    needs: *needs,
+                    occurrence: None,
+                    left: service.jobs.len(),
+                })
+                .collect(),
+            fixed,
             now: Millis::ZERO,
             estate,
         }
     }
 
-    fn run(mut self) -> Decoded {
+    fn run(&mut self) {
+        let problem = self.estate.problem;
+        for (target, it) in problem.targets.iter().enumerate() {
+            for occupied in &it.occupied {
+                if let Some(until) = occupied.until {
+                    let bytes = occupied.bytes;
+                    let alarm = Alarm::Vacated { target, bytes };
+                    self.alarms.push(Reverse((until.into(), alarm)));
+                }
+            }
+        }
+        for job in self.order {
+            if self.waits.is_ready(problem, *job) {
+                self.ready(*job);
+            }
+        }
+        for step in self.waits.steps_ready(problem) {
+            self.alarms
+                .push(Reverse((Millis::ZERO, Alarm::StepBegins(step))));
+        }
+        let mut events = Vec::new();
         loop {
             for lane in 0..self.lanes.len() {
-                self.admit(lane);
+                while self.admit(lane) {}
             }
-            let next = |lane: &Lane| {
-                [lane.sim.next_event(), lane.wake]
-                    .into_iter()
-                    .flatten()
-                    .min()
-            };
-            let Some(next) = self.lanes.iter().filter_map(next).min() else {
+            let lanes = self.lanes.iter();
+            let times = lanes.flat_map(|lane| [lane.engine.next_event(), lane.wake]);
+            let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
+            let Some(next) = times.flatten().chain(alarm).min() else {
                 break;
             };
             self.now = self.now.max(next);
+            while let Some(Reverse((at, alarm))) = self.alarms.peek().copied()
+                && at <= self.now
+            {
+                self.alarms.pop();
+                self.alarm(alarm);
+            }
             for lane in 0..self.lanes.len() {
-                self.advance(lane);
-            }
-        }
-        self.decoded()
-    }
-
-    /// Lets a target's clock run to now, and does what the executor does about what happened.
-    fn advance(&mut self, lane: usize) {
-        let at = self.now;
-        let woken = self.lanes[lane].wake.is_some_and(|wake| wake <= at);
-        self.lanes[lane].look |= woken;
-        for change in self.lanes[lane].sim.advance_to(at) {
-            self.react(lane, &change);
-        }
-    }
-
-    fn react(&mut self, lane: usize, change: &Change) {
-        if let What::Scratch(bytes) = change.what {
-            push_step(&mut self.lanes[lane].curve, change.at.seconds(), bytes);
-        }
-        let Some(id) = change.import else { return };
-        let target = &mut self.lanes[lane];
-        let job = target.job_of[id.index()];
-        match &change.what {
-            What::MachineReady => target.sim.nudge(id),
-            What::Status { state, .. } => match state {
-                ImportState::DisksExported => {
-                    target.hold(job, self.estate.jobs[job].resident);
-                    target.look = true;
+                let it = &mut self.lanes[lane];
+                it.look |= it.wake.is_some_and(|wake| wake <= self.now);
+                it.engine.advance_to(self.now, &mut events);
+                for event in events.drain(..) {
+                    self.react(lane, event);
                 }
-                ImportState::VirtualMachineCreated => target.look = true,
-                ImportState::VirtualMachineRunning => {
-                    target.sim.delete(id);
-                    self.runs(job);
-                }
-                _ => {}
-            },
-            What::ImageIn { .. } => target.look = true,
-            What::Gone => {
-                target.hold(job, Bytes::ZERO);
-                target.live.remove(&job);
-                // Exclusions cross targets no more than engines do, but dependencies may.
-                target.look = true;
             }
-            _ => {}
         }
     }
 
-    /// A job's machine runs: dependants of its workload may be free to start.
-    fn runs(&mut self, job: usize) {
-        let workload = self.estate.problem.jobs[job].workload;
-        self.left[workload] -= 1;
-        if self.left[workload] == 0 {
-            for dependant in self.estate.dag.dependants(workload) {
-                self.open[dependant] -= 1;
-                self.opened_by[dependant] = Some(job);
-            }
-            for lane in &mut self.lanes {
+    /// A job waits for nobody any more.
+    fn ready(&mut self, job: usize) {
+        if self.estate.jobs[job].hopeless.is_some() {
+            return;
+        }
+        let lane = &mut self.lanes[self.estate.problem.jobs[job].target];
+        let rank = self.rank[job];
+        let at = lane.ready.partition_point(|other| *other < rank);
+        lane.ready.insert(at, rank);
+        lane.look = true;
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Vacated { target, bytes } => {
+                let lane = &mut self.lanes[target];
+                lane.held = lane.held.saturating_sub(bytes);
                 lane.look = true;
             }
+            Alarm::GateHolds(job) => self.holds(job),
+            Alarm::StepBegins(step) => {
+                if let Some(ends) = self.step_ends(step) {
+                    self.alarms.push(Reverse((ends, Alarm::StepEnds(step))));
+                }
+            }
+            Alarm::StepEnds(step) => {
+                self.waits.steps_ended[step] = Some(self.now);
+                self.opened(|waits, problem| waits.step_done(problem, step));
+            }
+        }
+    }
+
+    fn react(&mut self, lane: usize, event: Event) {
+        let host = |job: usize| self.estate.problem.jobs[job].host;
+        let target = &mut self.lanes[lane];
+        match event {
+            Event::Exported(job) => {
+                target.in_front -= 1;
+                target.hold(job, self.estate.jobs[job].resident);
+                target.look = true;
+                if let Some(host) = host(job) {
+                    self.on_host[host] -= 1;
+                    self.look_everywhere();
+                }
+            }
+            Event::Further => target.look = true,
+            Event::Running(job) => {
+                let gate = self.estate.problem.jobs[job].gate;
+                if gate == Seconds::ZERO {
+                    self.holds(job);
+                } else {
+                    let at = self.now + gate.into();
+                    self.alarms.push(Reverse((at, Alarm::GateHolds(job))));
+                }
+            }
+            Event::Gone(job) => {
+                target.hold(job, Bytes::ZERO);
+                target.live.retain(|(other, _)| *other != job);
+                target.look = true;
+            }
+        }
+    }
+
+    /// A job's machine runs and its gate holds: others may be free to start.
+    fn holds(&mut self, job: usize) {
+        self.waits.held_at[job] = Some(self.now);
+        self.opened(|waits, problem| waits.job_done(problem, job));
+        // A service may wait for it as a whole.
+        if !self.together.is_empty() {
+            self.look_everywhere();
+        }
+    }
+
+    fn opened(&mut self, done: impl FnOnce(&mut Waits, &Problem) -> (Vec<usize>, Vec<usize>)) {
+        let (jobs, steps) = done(&mut self.waits, self.estate.problem);
+        for job in jobs {
+            self.waits.ready_at[job] = self.now;
+            self.ready(job);
+        }
+        for step in steps {
+            self.alarms
+                .push(Reverse((self.now, Alarm::StepBegins(step))));
+        }
+    }
+
+    fn look_everywhere(&mut self) {
+        for lane in &mut self.lanes {
+            lane.look = true;
         }
     }
 
     /// Creates the next import of a target, if one is due and may start; else notes when to look
     /// again.
-    fn admit(&mut self, lane: usize) {
+    fn admit(&mut self, lane: usize) -> bool {
         let target = &mut self.lanes[lane];
-        if !target.look || target.waiting.is_empty() {
-            return;
+        if !target.look || target.ready.is_empty() {
+            return false;
         }
         target.look = false;
         target.wake = None;
-        let target = &self.lanes[lane];
-        if target.live.values().any(|(id, _)| target.is_in_front(*id)) {
-            return;
+        if target.in_front >= target.engine.in_front_max() {
+            return false;
         }
-        let live: Rc<[usize]> = target.live.keys().copied().collect();
+        let mut live: Option<Rc<[usize]>> = None;
         let mut opens = None;
-        for place in 0..self.lanes[lane].waiting.len() {
-            let job = self.lanes[lane].waiting[place];
-            match self.may_start(lane, job, &live) {
+        for place in 0..self.lanes[lane].ready.len() {
+            let rank = self.lanes[lane].ready[place];
+            if self.mode == Mode::Exact && self.lanes[lane].sequence.last() != Some(&rank) {
+                break;
+            }
+            let job = self.order[rank as usize];
+            match self.may_start(lane, job, &mut live) {
                 Ok(window) => {
                     match self.due(lane, job) {
-                        Due::Now => self.create(lane, place, window),
+                        Due::Now => {
+                            self.create(lane, place, window);
+                            self.lanes[lane].look = true;
+                            return true;
+                        }
                         Due::At(at) => self.lanes[lane].wake = Some(at),
                         Due::Later => {}
                     }
-                    return;
+                    return false;
                 }
-                Err(held) => {
-                    if let Hold::Window(at) = held {
-                        opens = Some(opens.map_or(at, |opens: Seconds| opens.min(at)));
+                Err(hold) => {
+                    if let Some(at) = hold.until() {
+                        opens = Some(opens.map_or(at, |opens: Millis| opens.min(at)));
                     }
-                    self.held[job] = Some((self.now, held));
+                    self.held[job] = Some((self.now, hold));
                 }
             }
         }
         // Nobody may start: time alone changes that only where a window opens.
-        self.lanes[lane].wake = opens.filter(|at| *at < NEVER).map(Millis::from);
+        self.lanes[lane].wake = opens;
+        false
     }
 
-    /// When a job that may start is due, after those under way: the executor's rule.
+    /// When a job that may start is due, after those under way: the executor's rule. An engine
+    /// that does not block makes nobody wait but for an exporter.
     fn due(&self, lane: usize, job: usize) -> Due {
         let (policy, lead) = (self.estate.problem.admission, self.estate.jobs[job].lead);
         let lane = &self.lanes[lane];
-        let ahead = lane.live.iter().map(|(other, (id, _))| {
+        if let Engine::Flow(_) = lane.engine {
+            return Due::Now;
+        }
+        let ahead = lane.live.iter().map(|(other, _)| {
             let images = self.estate.problem.jobs[*other].estimates.images.value;
-            lane.ahead(*id, images.into())
+            lane.ahead(*other, images.into())
         });
         ahead
             .map(|ahead| due(policy, ahead, lead, self.now))
@@ -346,66 +475,41 @@ impl<'a> Decoder<'a> {
             .unwrap_or(Due::Now)
     }
 
-    /// Whether the job may start now; in which window, or what keeps it back.
-    fn may_start(
-        &self,
-        lane: usize,
-        job: usize,
-        live: &Rc<[usize]>,
-    ) -> Result<Option<Window>, Hold> {
-        let (problem, prepared) = (self.estate.problem, &self.estate.jobs[job]);
-        let (lane, it) = (&self.lanes[lane], &problem.jobs[job]);
-        if self.open[it.workload] > 0 {
-            return Err(Hold::Dependency);
-        }
-        let window = match it.calendar {
-            None => None,
-            Some(calendar) => Some(self.window(&problem.calendars[calendar], prepared.cut)?),
-        };
-        let mut excludes = prepared.excludes.iter();
-        if let Some(other) = excludes.find(|other| lane.live.contains_key(other)) {
-            return Err(Hold::Exclusion(*other));
-        }
-        let usable = problem.targets[it.target].usable;
-        let needs = lane.held + prepared.peak;
-        if needs > usable {
-            return Err(Hold::Scratch(needs - usable, Rc::clone(live)));
-        }
-        Ok(window)
-    }
-
-    /// The window that is open now and long enough for a cut, or when the next one opens.
-    fn window(&self, windows: &[Window], cut: Seconds) -> Result<Window, Hold> {
-        let now = self.now.seconds();
-        let coming = windows.partition_point(|window| window.to <= now);
-        for window in &windows[coming..] {
-            let start = window.from.max(now);
-            if start >= window.last_start || start + cut + window.reserve > window.to {
-                continue;
-            }
-            return if start == now {
-                Ok(window.clone())
-            } else {
-                Err(Hold::Window(start))
-            };
-        }
-        Err(Hold::Window(NEVER))
-    }
-
-    fn create(&mut self, lane: usize, place: usize, window: Option<Window>) {
+    fn create(&mut self, lane: usize, place: usize, window: Option<(usize, Window)>) {
+        let (now, problem) = (self.now, self.estate.problem);
         let target = &mut self.lanes[lane];
-        let job = target.waiting.remove(place);
-        let before = target.last.map(|last| {
-            let created = target.sim.import(last).times().created;
-            (created, target.job_of[last.index()])
-        });
-        let id = target.sim.create(Arc::clone(&self.estate.jobs[job].spec));
-        target.job_of.push(job);
-        target.last = Some(id);
-        target.live.insert(job, (id, Bytes::ZERO));
+        let rank = target.ready.remove(place);
+        let job = self.order[rank as usize];
+        target.sequence.pop();
+        let before = target.last.replace(job);
+        let before = before.map(|before| (target.engine.steps(before).created, before));
+        let it = &problem.jobs[job];
+        target
+            .engine
+            .create(now, job, it, &self.estate.jobs[job].spec);
+        target.in_front += 1;
+        let at = target.live.partition_point(|(other, _)| *other < job);
+        target.live.insert(at, (job, Bytes::ZERO));
         target.hold(job, self.estate.jobs[job].peak);
+        target.used.memory += it.takes.memory;
+        target.used.cpu_milli += it.takes.cpu_milli;
+        target.used.storage += it.takes.storage;
+        let place = target.created;
+        target.created += 1;
+        if let Some(host) = it.host {
+            self.on_host[host] += 1;
+        }
+        if let Some((occurrence, _)) = &window {
+            self.started[*occurrence] += 1;
+        }
+        if let Some(service) = self.estate.jobs[job].service {
+            let together = &mut self.together[service];
+            together.left -= 1;
+            together.occurrence = window.as_ref().map(|(occurrence, _)| *occurrence);
+        }
+        self.fixed[lane].retain(|(_, other)| *other != job);
         let held = self.why(job, before);
-        self.placed[job] = Some((id, held, window));
+        self.placed[job] = Some((held, window.map(|(_, window)| window), place));
     }
 
     /// What kept a job that starts now from starting earlier: what it was last refused for, unless
@@ -414,37 +518,35 @@ impl<'a> Decoder<'a> {
         let vm = |job: usize| self.estate.problem.jobs[job].vm.clone();
         let refused = self.held[job].as_ref();
         let refused = refused.filter(|(at, _)| before.is_none_or(|(created, _)| *at >= created));
-        match (refused.map(|(_, hold)| hold), before) {
-            (None, None) => Held::Nothing,
-            (None, Some((_, other))) => Held::Turn { after: vm(other) },
-            (Some(Hold::Dependency), _) => {
-                let last = self.opened_by[self.estate.problem.jobs[job].workload];
-                Held::Dependency {
-                    on: vm(last.expect("a workload is opened by the last one before it")),
+        if let Some((_, hold)) = refused {
+            return hold.told(self.estate.problem);
+        }
+        let since = before.map_or(Millis::ZERO, |(created, _)| created);
+        if self.waits.ready_at[job] > since {
+            match self.waits.opened_by(self.estate.problem, job) {
+                Some(Opener::Job(other)) => return Held::Dependency { on: vm(other) },
+                Some(Opener::Step(step)) => {
+                    let step = self.estate.problem.workloads[step].name.clone();
+                    return Held::Step { step };
                 }
+                None => {}
             }
-            (Some(Hold::Window(opens)), _) => Held::Window { opens: *opens },
-            (Some(Hold::Exclusion(other)), _) => Held::Exclusion { with: vm(*other) },
-            (Some(Hold::Scratch(lacking, holders)), _) => {
-                let mut holders: Vec<VmKey> = holders.iter().map(|other| vm(*other)).collect();
-                holders.sort();
-                Held::Scratch {
-                    lacking: *lacking,
-                    holders,
-                }
-            }
+        }
+        match before {
+            None => Held::Nothing,
+            Some((_, other)) => Held::Turn { after: vm(other) },
         }
     }
 
-    fn decoded(self) -> Decoded {
+    fn decoded(self, needs: &[Seconds]) -> Decoded {
         let problem = self.estate.problem;
         let mut slots = Vec::new();
         for (job, placed) in self.placed.iter().enumerate() {
-            let Some((id, held, window)) = placed else {
+            let Some((held, window, place)) = placed else {
                 continue;
             };
             let it = &problem.jobs[job];
-            let times = self.lanes[it.target].sim.import(*id).times();
+            let steps = self.lanes[it.target].engine.steps(job);
             let seconds = |at: Option<Millis>| at.unwrap_or_default().seconds();
             slots.push((
                 job,
@@ -452,109 +554,75 @@ impl<'a> Decoder<'a> {
                     vm: it.vm.clone(),
                     name: it.name.clone(),
                     target: it.target,
-                    place: id.index(),
+                    place: *place,
                     window: window.clone(),
                     times: SlotTimes {
-                        created: times.created.seconds(),
-                        off: seconds(times.off),
-                        export_start: seconds(times.export_start),
-                        exported: seconds(times.exported),
-                        images_in: seconds(times.images_in),
-                        machine: seconds(times.machine),
-                        ready: seconds(times.ready),
-                        running: seconds(times.running),
-                        released: seconds(times.released),
+                        created: steps.created.seconds(),
+                        off: seconds(steps.off),
+                        export_start: seconds(steps.export_start),
+                        exported: seconds(steps.exported),
+                        images_in: seconds(steps.images_in),
+                        machine: seconds(steps.machine),
+                        ready: seconds(steps.ready),
+                        running: seconds(steps.running),
+                        released: seconds(steps.released),
                     },
                     held: held.clone(),
                 },
             ));
         }
         slots.sort_by(|(_, a), (_, b)| (a.times.created, &a.vm).cmp(&(b.times.created, &b.vm)));
-        let scratch = self.lanes.iter().zip(&problem.targets);
+        let scratch = super::scratch::curves(problem, &slots);
+        let unplaced = self.unplaced(needs);
         Decoded {
             slots,
-            unplaced: self.unplaced(),
-            scratch: scratch
-                .map(|(lane, target)| ScratchUse {
-                    target: target.name.clone(),
-                    capacity: target.capacity,
-                    usable: target.usable,
-                    curve: lane.curve.clone(),
-                })
-                .collect(),
+            unplaced,
+            scratch,
         }
     }
 
-    /// The reasons of those that were never created.
-    fn unplaced(&self) -> Vec<Unplaced> {
+    /// The reasons of those that were never created, by VM.
+    fn unplaced(&self, needs: &[Seconds]) -> Vec<Unplaced> {
         let problem = self.estate.problem;
-        let missing = problem.by_vm();
-        let missing = missing
-            .into_iter()
-            .filter(|job| self.placed[*job].is_none());
-        let missing: Vec<usize> = missing.collect();
-        let first_of = |workload: usize| {
-            let vm = missing.iter().map(|job| &problem.jobs[*job]);
-            vm.clone()
-                .find(|job| job.workload == workload)
-                .map(|job| job.vm.clone())
-        };
-        let reason = |job: usize| {
-            if let Some(reason) = &self.estate.jobs[job].hopeless {
-                return reason.clone();
-            }
-            let after = &problem.workloads[problem.jobs[job].workload].after;
-            match after.iter().find_map(|workload| first_of(*workload)) {
-                Some(vm) => UnplacedReason::Behind { vm },
-                None => UnplacedReason::WindowsFull,
-            }
-        };
+        let mut missing: Vec<usize> = (0..problem.jobs.len())
+            .filter(|job| self.placed[*job].is_none())
+            .collect();
+        missing.sort_by(|a, b| problem.jobs[*a].vm.cmp(&problem.jobs[*b].vm));
         missing
-            .iter()
+            .into_iter()
             .map(|job| Unplaced {
-                vm: problem.jobs[*job].vm.clone(),
-                name: problem.jobs[*job].name.clone(),
-                reason: reason(*job),
+                vm: problem.jobs[job].vm.clone(),
+                name: problem.jobs[job].name.clone(),
+                reason: self.reason(job, needs),
             })
             .collect()
     }
 }
 
 impl Lane {
-    /// Whether an import is created and not yet exported: no other one is created beside it.
-    fn is_in_front(&self, id: ImportId) -> bool {
-        self.sim.import(id).times().exported.is_none()
-    }
-
     /// How far an import is, as the executor sees it. `images` is how long its images are predicted
     /// to take.
-    fn ahead(&self, id: ImportId, images: Millis) -> Ahead {
-        let times = self.sim.import(id).times();
-        match (times.machine, times.exported) {
+    fn ahead(&self, job: usize, images: Millis) -> Ahead {
+        let steps = self.engine.steps(job);
+        match (steps.machine, steps.exported) {
             (Some(_), _) => Ahead::Created,
             (None, None) => Ahead::Exporting,
             (None, Some(exported)) => Ahead::Imaging {
-                images_in: times.images_in.unwrap_or(exported + images),
+                images_in: steps.images_in.unwrap_or(exported + images),
             },
         }
     }
 
     /// A job under way may hold so much from now on.
     fn hold(&mut self, job: usize, bytes: Bytes) {
-        if let Some((_, before)) = self.live.get_mut(&job) {
-            self.held = self.held.saturating_sub(*before) + bytes;
-            *before = bytes;
+        if let Ok(at) = self.live.binary_search_by_key(&job, |(job, _)| *job) {
+            let before = std::mem::replace(&mut self.live[at].1, bytes);
+            self.held = self.held.saturating_sub(before) + bytes;
         }
     }
 }
 
-/// Later than anything.
-const NEVER: Seconds = Seconds(u64::MAX);
-
-/// Adds a step; of several in one second the last counts.
-fn push_step(curve: &mut Vec<ScratchStep>, at: Seconds, bytes: Bytes) {
-    match curve.last_mut() {
-        Some(last) if last.at == at => last.bytes = bytes,
-        _ => curve.push(ScratchStep { at, bytes }),
-    }
+/// The VM of a job.
+pub(super) fn vm(problem: &Problem, job: usize) -> VmKey {
+    problem.jobs[job].vm.clone()
 }

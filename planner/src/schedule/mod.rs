@@ -15,15 +15,21 @@ mod checker;
 mod decode;
 mod fill;
 mod forecast;
+mod lane;
 mod naive;
 mod order;
 mod problem;
 pub mod rcpsp;
+mod rules;
+mod scratch;
 #[cfg(test)]
 mod tests;
+mod waits;
+
+use std::fmt;
 
 use schemas::forecast::ScratchStep;
-use schemas::ids::{TargetName, VmKey, VmName};
+use schemas::ids::{TargetName, VmKey, VmName, WorkloadName};
 use schemas::units::{Bytes, Seconds};
 
 use crate::graph::{Cycle, Dag};
@@ -144,6 +150,44 @@ pub enum Held {
         /// Which.
         with: VmKey,
     },
+    /// A step outside had not ended.
+    Step {
+        /// Its workload.
+        step: WorkloadName,
+    },
+    /// All slots of its source host were taken.
+    Host {
+        /// Which.
+        host: String,
+    },
+    /// The target had no room for its machine.
+    Room {
+        /// What was lacking.
+        resource: Resource,
+    },
+    /// A service had the engine to itself, or its own service waited for something outside.
+    Service {
+        /// Which.
+        service: WorkloadName,
+    },
+    /// It would have been in the way of one whose creation is fixed.
+    Fixed {
+        /// Which.
+        of: VmKey,
+    },
+    /// Its own creation is fixed.
+    Approved,
+}
+
+/// What machines take of a target for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// Memory.
+    Memory,
+    /// Processors.
+    Cpu,
+    /// Storage.
+    Storage,
 }
 
 /// An import without a place.
@@ -181,6 +225,77 @@ pub enum UnplacedReason {
         /// Which.
         vm: VmKey,
     },
+    /// A step outside that it depends on fits none of its windows.
+    BehindStep {
+        /// Its workload.
+        step: WorkloadName,
+    },
+    /// It has a calendar, and no occurrence is left in it.
+    NoWindow,
+    /// The engine has no exporter for it, or its host no slot.
+    NoExporter,
+    /// Its target has no room left for its machine.
+    TargetFull {
+        /// What is lacking.
+        resource: Resource,
+    },
+    /// Its service must be together and fits no occurrence.
+    ServiceTooLong {
+        /// Which service.
+        service: WorkloadName,
+        /// From its first creation to its last gate it takes at least.
+        needs: Seconds,
+        /// The longest window is open for.
+        longest: Seconds,
+    },
+}
+
+impl fmt::Display for UnplacedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LargerThanScratch { needs, usable } => {
+                write!(f, "needs {needs} of scratch, {usable} are usable")
+            }
+            Self::WindowsTooShort { needs, longest } => {
+                write!(
+                    f,
+                    "takes {needs}, and its longest occurrence lasts {longest}"
+                )
+            }
+            Self::WindowsFull => f.write_str("its occurrences are over before its turn"),
+            Self::Behind { vm } => write!(f, "waits for `{vm}`, which has no place"),
+            Self::BehindStep { step } => {
+                write!(
+                    f,
+                    "waits for the step `{step}`, which fits none of its windows"
+                )
+            }
+            Self::NoWindow => f.write_str("no occurrence of its window is left for it"),
+            Self::NoExporter => f.write_str("no exporter, or no slot of its host, is there for it"),
+            Self::TargetFull { resource } => {
+                write!(f, "its target has no {resource} left for its machine")
+            }
+            Self::ServiceTooLong {
+                service,
+                needs,
+                longest,
+            } => write!(
+                f,
+                "service `{service}` takes {needs} together, and its longest occurrence lasts \
+                 {longest}"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Memory => "memory",
+            Self::Cpu => "processors",
+            Self::Storage => "storage",
+        })
+    }
 }
 
 /// Scratch of one target over time.
@@ -261,7 +376,7 @@ pub fn schedule(problem: &Problem) -> Result<Schedule, Cycle> {
         .iter()
         .map(|rule| {
             let order = order::order(problem, &dag, *rule);
-            let decoded = estate.decode(&order);
+            let decoded = estate.decode(&order, decode::Mode::FirstThatFits);
             (score(problem, &decoded), *rule, decoded)
         })
         .min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));

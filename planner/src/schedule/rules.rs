@@ -1,0 +1,468 @@
+//! What may hold a job back when an engine is due for it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engine::Millis;
+use schemas::ids::{OccurrenceId, VmKey, WindowName};
+use schemas::units::{Bytes, Seconds};
+
+use super::decode::{Decoder, Estate, Prepared, vm};
+use super::waits::Opener;
+use super::{Held, Job, Problem, Resource, Room, UnplacedReason, Window};
+
+/// What keeps a job back: [`Held`] by positions, for it is asked often and told once.
+#[derive(Clone, Debug)]
+pub(super) enum Hold {
+    /// The next window that is long enough opens then; none: never.
+    Window(Option<Seconds>),
+    /// This job is under way.
+    Exclusion(usize),
+    /// So much scratch is lacking beside these jobs.
+    Scratch(Bytes, Rc<[usize]>),
+    /// All slots of its host are taken.
+    Host(usize),
+    /// The target has no room left for its machine, and never will.
+    Room(Resource),
+    /// A service has the engine to itself.
+    Service(usize),
+    /// What its service waits for outside has not come.
+    ServiceWaits(usize),
+    /// It would be in the way of this job, whose creation is fixed.
+    Fixed(usize),
+    /// Its own creation is fixed for then.
+    Until(Millis),
+}
+
+impl Hold {
+    /// When time alone changes it.
+    pub fn until(&self) -> Option<Millis> {
+        match self {
+            Self::Window(at) => at.map(Millis::from),
+            Self::Until(at) => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// For people.
+    pub fn told(&self, problem: &Problem) -> Held {
+        match self {
+            Self::Window(opens) => Held::Window {
+                opens: opens.unwrap_or_default(),
+            },
+            Self::Exclusion(other) => Held::Exclusion {
+                with: vm(problem, *other),
+            },
+            Self::Scratch(lacking, holders) => {
+                let mut holders: Vec<VmKey> = holders.iter().map(|job| vm(problem, *job)).collect();
+                holders.sort();
+                Held::Scratch {
+                    lacking: *lacking,
+                    holders,
+                }
+            }
+            Self::Host(host) => Held::Host {
+                host: problem.hosts[*host].name.clone(),
+            },
+            Self::Room(resource) => Held::Room {
+                resource: *resource,
+            },
+            Self::Service(service) | Self::ServiceWaits(service) => Held::Service {
+                service: problem.services[*service].name.clone(),
+            },
+            Self::Fixed(other) => Held::Fixed {
+                of: vm(problem, *other),
+            },
+            Self::Until(_) => Held::Approved,
+        }
+    }
+}
+
+/// A service that must be together.
+pub(super) struct Service {
+    /// Its position in the problem.
+    pub position: usize,
+    /// Its jobs that keep windows, sorted.
+    pub jobs: Vec<usize>,
+    /// From its first creation to its last gate, at least.
+    pub needs: Seconds,
+    /// The longest window that any of them has.
+    pub longest: Seconds,
+}
+
+impl Estate<'_> {
+    /// Fills in what follows from the problem alone.
+    pub fn prepare(&mut self) {
+        let problem = self.problem;
+        let mut known: BTreeMap<(&WindowName, &OccurrenceId), usize> = BTreeMap::new();
+        for calendar in &problem.calendars {
+            let mut of = Vec::with_capacity(calendar.len());
+            for window in calendar {
+                let next = known.len();
+                let key = (&window.name, &window.occurrence);
+                let occurrence = *known.entry(key).or_insert(next);
+                if occurrence == self.occurrences.len() {
+                    self.occurrences.push(window.vms_max);
+                }
+                of.push(occurrence);
+            }
+            self.occurrence_of.push(of);
+        }
+        let positions: BTreeMap<&VmKey, usize> =
+            problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
+        for (position, job) in problem.jobs.iter().enumerate() {
+            let mut prepared = Prepared::new(problem, position);
+            prepared.hopeless = hopeless(problem, job, &prepared);
+            let excludes = job.excludes.iter().filter_map(|vm| positions.get(vm));
+            prepared.excludes = excludes
+                .copied()
+                // Engines of different targets share no files.
+                .filter(|other| problem.jobs[*other].target == job.target)
+                .collect();
+            self.jobs.push(prepared);
+        }
+        // Whoever excludes is excluded.
+        for job in 0..self.jobs.len() {
+            for other in self.jobs[job].excludes.clone() {
+                if !self.jobs[other].excludes.contains(&job) {
+                    self.jobs[other].excludes.push(job);
+                }
+            }
+        }
+        self.find_services();
+    }
+
+    fn find_services(&mut self) {
+        let problem = self.problem;
+        for (position, service) in problem.services.iter().enumerate() {
+            let mut service_jobs: Vec<usize> = Vec::new();
+            for (job, it) in problem.jobs.iter().enumerate() {
+                let keeps = it.calendar.is_some() && self.jobs[job].hopeless.is_none();
+                if service.together && keeps && service.workloads.contains(&it.workload) {
+                    service_jobs.push(job);
+                }
+            }
+            if service_jobs.is_empty() {
+                continue;
+            }
+            let calendars = service_jobs
+                .iter()
+                .filter_map(|job| problem.jobs[*job].calendar);
+            let windows = calendars.flat_map(|calendar| &problem.calendars[calendar]);
+            let longest = windows
+                .map(|window| window.to.saturating_sub(window.from))
+                .max();
+            for job in &service_jobs {
+                self.jobs[*job].service = Some(self.services.len());
+            }
+            // No less than its exports on one engine, or its longest cut.
+            let exports = (0..problem.targets.len()).map(|target| -> Seconds {
+                let own = service_jobs.iter().map(|job| &problem.jobs[*job]);
+                let own = own.filter(|job| job.target == target);
+                let exporters = u64::from(problem.targets[target].profile.exporters.max(1));
+                let all: Seconds = own.map(|job| job.estimates.export.value).sum();
+                Seconds(all.0 / exporters)
+            });
+            let cuts = service_jobs
+                .iter()
+                .map(|job| problem.jobs[*job].cut_p90 + problem.jobs[*job].gate);
+            let needs = exports.chain(cuts).max().unwrap_or_default();
+            self.services.push(Service {
+                position,
+                jobs: service_jobs,
+                needs,
+                longest: longest.unwrap_or_default(),
+            });
+        }
+    }
+}
+
+/// Why a job can never be placed, whatever the others do.
+fn hopeless(problem: &Problem, job: &Job, prepared: &Prepared) -> Option<UnplacedReason> {
+    let target = &problem.targets[job.target];
+    let for_ever = target.occupied.iter().filter(|it| it.until.is_none());
+    let for_ever: Bytes = for_ever.map(|it| it.bytes).sum();
+    let usable = target.usable.saturating_sub(for_ever);
+    if prepared.peak > usable {
+        return Some(UnplacedReason::LargerThanScratch {
+            needs: prepared.peak,
+            usable,
+        });
+    }
+    if job.host.is_some_and(|host| problem.hosts[host].slots == 0) || target.profile.exporters == 0
+    {
+        return Some(UnplacedReason::NoExporter);
+    }
+    let windows = &problem.calendars[job.calendar?];
+    if windows.is_empty() {
+        return Some(UnplacedReason::NoWindow);
+    }
+    let lasts = |w: &Window| w.to.saturating_sub(w.from + w.reserve);
+    let longest = windows.iter().map(lasts).max()?;
+    let too_short = longest < job.cut_p90;
+    too_short.then_some(UnplacedReason::WindowsTooShort {
+        needs: job.cut_p90,
+        longest,
+    })
+}
+
+impl Decoder<'_> {
+    /// Whether the job may start now; in which occurrence, or what keeps it back.
+    pub fn may_start(
+        &self,
+        lane: usize,
+        job: usize,
+        live: &mut Option<Rc<[usize]>>,
+    ) -> Result<Option<(usize, Window)>, Hold> {
+        let (problem, prepared) = (self.estate.problem, &self.estate.jobs[job]);
+        let (lane, it) = (&self.lanes[lane], &problem.jobs[job]);
+        self.fixed_lets(job)?;
+        self.services_let(job)?;
+        let window = match it.calendar {
+            None => None,
+            Some(calendar) => Some(self.window(job, calendar)?),
+        };
+        for other in &prepared.excludes {
+            if lane
+                .live
+                .binary_search_by_key(other, |(job, _)| *job)
+                .is_ok()
+            {
+                return Err(Hold::Exclusion(*other));
+            }
+        }
+        if let Some(host) = it
+            .host
+            .filter(|host| self.on_host[*host] >= problem.hosts[*host].slots)
+        {
+            return Err(Hold::Host(host));
+        }
+        if let Some(room) = &problem.targets[it.target].room
+            && let Some(resource) = lacking(room, &lane.used, &it.takes)
+        {
+            return Err(Hold::Room(resource));
+        }
+        let usable = problem.targets[it.target].usable;
+        let needs = lane.held + prepared.peak;
+        if needs > usable {
+            let live = live.get_or_insert_with(|| lane.live.iter().map(|(job, _)| *job).collect());
+            return Err(Hold::Scratch(needs - usable, Rc::clone(live)));
+        }
+        Ok(window)
+    }
+
+    /// What is fixed is created then; nothing else is put in front of it that would be exporting.
+    fn fixed_lets(&self, job: usize) -> Result<(), Hold> {
+        let it = &self.estate.problem.jobs[job];
+        if let Some(at) = it.fixed.map(Millis::from) {
+            return if at > self.now {
+                Err(Hold::Until(at))
+            } else {
+                Ok(())
+            };
+        }
+        let Some((at, other)) = self.fixed[it.target].last() else {
+            return Ok(());
+        };
+        let until = self.now + self.estate.jobs[job].until_exported;
+        if *at > self.now && until > *at {
+            return Err(Hold::Fixed(*other));
+        }
+        Ok(())
+    }
+
+    /// A service that has begun has the engine to itself; one begins only when nothing outside of it
+    /// is missing.
+    fn services_let(&self, job: usize) -> Result<(), Hold> {
+        if self.together.is_empty() {
+            return Ok(());
+        }
+        let (estate, own) = (self.estate, self.estate.jobs[job].service);
+        let target = estate.problem.jobs[job].target;
+        for (at, service) in estate.services.iter().enumerate() {
+            let state = &self.together[at];
+            let begun = state.occurrence.is_some() && state.left > 0;
+            if own == Some(at) || !begun {
+                continue;
+            }
+            let here = |job: &&usize| {
+                estate.problem.jobs[**job].target == target && self.placed[**job].is_none()
+            };
+            if service.jobs.iter().any(|job| here(&job)) {
+                return Err(Hold::Service(service.position));
+            }
+        }
+        let Some(own) = own.filter(|own| self.together[*own].occurrence.is_none()) else {
+            return Ok(());
+        };
+        let service = &estate.services[own];
+        let workloads = &estate.problem.services[service.position].workloads;
+        if self
+            .waits
+            .outside_done(estate.problem, &service.jobs, workloads)
+        {
+            Ok(())
+        } else {
+            Err(Hold::ServiceWaits(service.position))
+        }
+    }
+
+    /// The window that is open now and long enough, or when the next one opens.
+    fn window(&self, job: usize, calendar: usize) -> Result<(usize, Window), Hold> {
+        let (estate, now) = (self.estate, self.now.seconds());
+        let windows = &estate.problem.calendars[calendar];
+        let service = estate.jobs[job]
+            .service
+            .map(|service| &self.together[service]);
+        let coming = windows.partition_point(|window| window.to <= now);
+        for (at, window) in windows.iter().enumerate().skip(coming) {
+            let occurrence = estate.occurrence_of[calendar][at];
+            let start = window.from.max(now);
+            let cut = estate.problem.jobs[job].cut_p90;
+            if start >= window.last_start || start + cut + window.reserve > window.to {
+                continue;
+            }
+            let full = estate.occurrences[occurrence];
+            if full.is_some_and(|max| self.started[occurrence] >= max) {
+                continue;
+            }
+            match service {
+                Some(state) if state.occurrence.is_some_and(|begun| begun != occurrence) => {
+                    continue;
+                }
+                Some(state) if state.occurrence.is_none() => {
+                    let count = u32::try_from(state.left).unwrap_or(u32::MAX);
+                    let crowded = full.is_some_and(|max| self.started[occurrence] + count > max);
+                    if crowded || start + state.needs + window.reserve > window.to {
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            return if start == now {
+                Ok((occurrence, window.clone()))
+            } else {
+                Err(Hold::Window(Some(start)))
+            };
+        }
+        Err(Hold::Window(None))
+    }
+
+    /// When a step outside that may begin now will have ended; none: never.
+    pub fn step_ends(&self, workload: usize) -> Option<Millis> {
+        let step = self.estate.problem.workloads[workload].step?;
+        // Begins with a whole second.
+        let begins = Seconds(self.now.0.div_ceil(1000)).max(step.from);
+        let Some(calendar) = step.calendar else {
+            return Some((begins + step.takes).into());
+        };
+        let windows = self.estate.problem.calendars[calendar].iter();
+        let mut starts = windows.filter_map(|window| {
+            let start = begins.max(window.from);
+            let fits = start < window.last_start && start + step.takes <= window.to;
+            fits.then_some(start + step.takes)
+        });
+        starts.next().map(Millis::from)
+    }
+
+    /// Whether a service did not fit where it was put; then it needs more than was thought.
+    pub fn widen(&self, needs: &mut [Seconds]) -> bool {
+        let mut again = false;
+        for (at, service) in self.estate.services.iter().enumerate() {
+            let state = &self.together[at];
+            let Some(occurrence) = state.occurrence else {
+                continue;
+            };
+            let created = service
+                .jobs
+                .iter()
+                .filter(|job| self.placed[**job].is_some());
+            let target = |job: &usize| self.estate.problem.jobs[*job].target;
+            let created = created.map(|job| self.lanes[target(job)].engine.steps(*job).created);
+            let first = created.min().unwrap_or_default().seconds();
+            let held = service.jobs.iter().map(|job| self.waits.held_at[*job]);
+            let last = held.clone().flatten().max().unwrap_or_default();
+            let span = Seconds(last.0.div_ceil(1000)).saturating_sub(first);
+            let closes = self.closes(service, occurrence);
+            let whole = state.left == 0 && held.clone().all(|at| at.is_some());
+            if !whole || first + span > closes {
+                let more = needs[at] + Seconds(needs[at].0 / 4 + 60);
+                needs[at] = if whole {
+                    span.max(needs[at] + Seconds(60))
+                } else {
+                    more
+                };
+                again = true;
+            }
+        }
+        again
+    }
+
+    fn closes(&self, service: &Service, occurrence: usize) -> Seconds {
+        let problem = self.estate.problem;
+        let mut closes = Seconds::ZERO;
+        for calendar in service
+            .jobs
+            .iter()
+            .filter_map(|job| problem.jobs[*job].calendar)
+        {
+            let of = &self.estate.occurrence_of[calendar];
+            for (window, it) in problem.calendars[calendar].iter().zip(of) {
+                if *it == occurrence {
+                    closes = closes.max(window.to.saturating_sub(window.reserve));
+                }
+            }
+        }
+        closes
+    }
+
+    /// Why a job was never created.
+    pub fn reason(&self, job: usize, needs: &[Seconds]) -> UnplacedReason {
+        let (problem, prepared) = (self.estate.problem, &self.estate.jobs[job]);
+        if let Some(reason) = &prepared.hopeless {
+            return reason.clone();
+        }
+        match self.waits.missing(problem, job) {
+            Some(Opener::Job(other)) => {
+                return UnplacedReason::Behind {
+                    vm: vm(problem, other),
+                };
+            }
+            Some(Opener::Step(step)) => {
+                return UnplacedReason::BehindStep {
+                    step: problem.workloads[step].name.clone(),
+                };
+            }
+            None => {}
+        }
+        if let Some((_, Hold::Room(resource))) = &self.held[job] {
+            return UnplacedReason::TargetFull {
+                resource: *resource,
+            };
+        }
+        if let Some(at) = prepared.service
+            && self.together[at].left > 0
+        {
+            let service = &self.estate.services[at];
+            return UnplacedReason::ServiceTooLong {
+                service: problem.services[service.position].name.clone(),
+                needs: needs[at],
+                longest: service.longest,
+            };
+        }
+        UnplacedReason::WindowsFull
+    }
+}
+
+/// Which resource is too little for another machine.
+fn lacking(room: &Room, used: &Room, takes: &Room) -> Option<Resource> {
+    if used.memory + takes.memory > room.memory {
+        Some(Resource::Memory)
+    } else if used.cpu_milli + takes.cpu_milli > room.cpu_milli {
+        Some(Resource::Cpu)
+    } else if used.storage + takes.storage > room.storage {
+        Some(Resource::Storage)
+    } else {
+        None
+    }
+}
