@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{
     Disk, Inventory, LedgerLine, Nic, Observed, OvaFacts, RootDisk, SCHEMA, ScratchKind,
-    SourceAbout, SourceInventory, SourceKind, TargetAbout, TargetInventory, TargetScratch,
-    TargetStorageClass, TargetVm, Vm,
+    SourceAbout, SourceInventory, SourceKind, TargetAbout, TargetInventory, TargetNetwork,
+    TargetScratch, TargetStorageClass, TargetVm, Vm,
 };
 use schemas::machine::{MachineId, Stage};
 use schemas::plan::MigrationPlan;
@@ -279,27 +279,28 @@ fn target() -> TargetInventory {
         about: TargetAbout {
             schema: SCHEMA.to_owned(),
             cluster_uid: "cluster-uid".to_owned(),
-            harvester_version: None,
-            engine_version: None,
-            import_fields: Vec::new(),
             scratch: Some(TargetScratch {
                 kind: ScratchKind::Claim,
                 claim: Some("scratch".into()),
                 capacity_bytes: Some(Bytes::from_gib(400)),
+                ..TargetScratch::default()
             }),
             storage_classes: vec![TargetStorageClass {
                 name: "lh-v1".into(),
                 provisioner: "driver.longhorn.io".to_owned(),
                 default: true,
                 parameters: BTreeMap::from([("dataEngine".to_owned(), "v1".to_owned())]),
+                ..TargetStorageClass::default()
             }],
-            networks: vec!["default/vlan10".to_owned(), "default/vlan30".to_owned()],
-            namespaces: Vec::new(),
-            gaps: Vec::new(),
+            networks: ["default/vlan10", "default/vlan30"]
+                .map(|id| TargetNetwork {
+                    id: id.to_owned(),
+                    ..TargetNetwork::default()
+                })
+                .into(),
+            ..TargetAbout::default()
         },
-        vms: Vec::new(),
-        imports: Vec::new(),
-        ledger: Vec::new(),
+        ..TargetInventory::default()
     }
 }
 
@@ -310,6 +311,6 @@ pub(crate) fn machine(namespace: &str, name: &str, imported: bool) -> TargetVm {
         namespace: namespace.into(),
         name: name.into(),
         imported,
-        macs: Vec::new(),
+        ..TargetVm::default()
     }
 }

@@ -57,9 +57,7 @@ macro_rules! source {
 fn inventory() -> Inventory {
     let target = TargetInventory {
         about: object(include_str!("../../plans/demo/inventory/hv1/target.json")),
-        vms: Vec::new(),
-        imports: Vec::new(),
-        ledger: Vec::new(),
+        ..TargetInventory::default()
     };
     Inventory {
         sources: BTreeMap::from([

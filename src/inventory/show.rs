@@ -221,7 +221,7 @@ fn networks(vm: &Vm) -> String {
 
 #[cfg(test)]
 mod tests {
-    use schemas::inventory::{Disk, Nic, SCHEMA, SourceAbout, SourceKind};
+    use schemas::inventory::{Disk, Nic, SourceAbout, SourceKind};
 
     use super::*;
 
@@ -246,30 +246,11 @@ mod tests {
             power: Some(Power::On),
             ..Observed::default()
         };
-        let about = SourceAbout {
-            schema: SCHEMA.to_owned(),
-            kind: SourceKind::Openstack,
-            endpoint: String::new(),
-            instance: None,
-            datacenter: None,
-            region: None,
-            project: None,
-            product: None,
-            api: [].into(),
-            tls: "plain".to_owned(),
-            user: None,
-            importer: None,
-            counts: [].into(),
-            gaps: Vec::new(),
-        };
+        let about = SourceAbout::new(SourceKind::Openstack, "", "plain");
         SourceInventory {
-            about,
             vms: vec![vm("a", "web", 10), vm("b", "db", 20), vm("c", "web", 30)],
-            networks: Vec::new(),
-            storage: Vec::new(),
-            hosts: Vec::new(),
-            rules: Vec::new(),
             observed: [("b".to_owned(), on)].into(),
+            ..SourceInventory::new(about)
         }
     }
 

@@ -14,8 +14,8 @@ use camino::Utf8PathBuf;
 use inventory::snapshot;
 use schemas::inventory::{
     Disk, Network, Nic, Observed, Power, RootDisk, SCHEMA, ScratchKind, SourceAbout,
-    SourceInventory, SourceKind, TargetAbout, TargetInventory, TargetScratch, TargetStorageClass,
-    Vm,
+    SourceInventory, SourceKind, TargetAbout, TargetInventory, TargetNetwork, TargetScratch,
+    TargetStorageClass, Vm,
 };
 use schemas::units::Bytes;
 use schemas::yaml;
@@ -225,25 +225,28 @@ fn target() -> TargetInventory {
             cluster_uid: "3f0c4c5e-2d0b-4a53-9d0e-7a1b3c5d7e9f".to_owned(),
             harvester_version: Some("v1.8.1".to_owned()),
             engine_version: Some("v1.8.1".to_owned()),
-            import_fields: Vec::new(),
             scratch: Some(TargetScratch {
                 kind: ScratchKind::Claim,
                 claim: Some("harvester-vm-import-controller".into()),
                 capacity_bytes: Some(Bytes::from_gib(1000)),
+                ..TargetScratch::default()
             }),
             storage_classes: vec![TargetStorageClass {
                 name: "harvester-lh-v1".into(),
                 provisioner: "driver.longhorn.io".to_owned(),
                 default: true,
                 parameters: BTreeMap::from([("dataEngine".to_owned(), "v1".to_owned())]),
+                ..TargetStorageClass::default()
             }],
-            networks: vec!["default/vlan10".to_owned(), "default/vlan30".to_owned()],
-            namespaces: Vec::new(),
-            gaps: Vec::new(),
+            networks: ["default/vlan10", "default/vlan30"]
+                .map(|id| TargetNetwork {
+                    id: id.to_owned(),
+                    ..TargetNetwork::default()
+                })
+                .into(),
+            ..TargetAbout::default()
         },
-        vms: Vec::new(),
-        imports: Vec::new(),
-        ledger: Vec::new(),
+        ..TargetInventory::default()
     }
 }
 

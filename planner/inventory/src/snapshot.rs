@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{
     Header, Host, Inventory, LedgerLine, Network, Observed, Rule, SCHEMA, SourceInventory, Storage,
-    TargetImport, TargetInventory, TargetVm, Vm,
+    TargetClaim, TargetImage, TargetImport, TargetInventory, TargetSource, TargetVm, Vm,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,7 +121,10 @@ pub fn write_target(
 ) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
     let mut folder = Folder::create(dir.join(name.as_str()))?;
     folder.lines("vms", &inventory.vms)?;
+    folder.lines("images", &inventory.images)?;
+    folder.lines("claims", &inventory.claims)?;
     folder.lines("imports", &inventory.imports)?;
+    folder.lines("sources", &inventory.sources)?;
     folder.lines("ledger", &inventory.ledger)?;
     folder.object(TARGET, &inventory.about)?;
     Ok(folder.changed)
@@ -176,7 +179,10 @@ fn read_target(folder: &Utf8Path) -> Result<TargetInventory, SnapshotError> {
     Ok(TargetInventory {
         about: read_object(&folder.join(TARGET))?,
         vms: read_lines(folder, "vms", |vm: &TargetVm| &vm.id)?,
+        images: read_lines(folder, "images", |image: &TargetImage| &image.id)?,
+        claims: read_lines(folder, "claims", |claim: &TargetClaim| &claim.id)?,
         imports: read_lines(folder, "imports", |import: &TargetImport| &import.id)?,
+        sources: read_lines(folder, "sources", |source: &TargetSource| &source.id)?,
         ledger: read_lines(folder, "ledger", |line: &LedgerLine| &line.id)?,
     })
 }
@@ -331,20 +337,10 @@ mod tests {
 
     fn inventory(power: Power) -> SourceInventory {
         let about = SourceAbout {
-            schema: SCHEMA.to_owned(),
-            kind: SourceKind::Openstack,
-            endpoint: "http://keystone.example/v3".to_owned(),
             instance: Some("p1".to_owned()),
-            datacenter: None,
             region: Some("RegionOne".to_owned()),
-            project: None,
-            product: None,
-            api: BTreeMap::new(),
-            tls: "plain".to_owned(),
             user: Some("planner".to_owned()),
-            importer: None,
-            counts: BTreeMap::new(),
-            gaps: Vec::new(),
+            ..SourceAbout::new(SourceKind::Openstack, "http://keystone.example/v3", "plain")
         };
         let vm = |id: &str| Vm {
             id: id.into(),
@@ -357,13 +353,9 @@ mod tests {
             ..Observed::default()
         };
         SourceInventory {
-            about,
             vms: vec![vm("a"), vm("b")],
-            networks: Vec::new(),
-            storage: Vec::new(),
-            hosts: Vec::new(),
-            rules: Vec::new(),
             observed: [("a".to_owned(), observed)].into(),
+            ..SourceInventory::new(about)
         }
     }
 

@@ -194,7 +194,7 @@ fn p09(estate: &Estate<'_>) -> Vec<Hit> {
                 && !about
                     .networks
                     .iter()
-                    .any(|known| network.to == known.as_str())
+                    .any(|known| network.to == known.id.as_str())
             {
                 let evidence = format!("{} has no network `{}`", vm.target, network.to);
                 hits.push(Hit::vm(vm, evidence).at(format!("{path}.to")));

@@ -157,7 +157,7 @@ fn p09() {
             target
                 .about
                 .networks
-                .retain(|network| network != "default/vlan30");
+                .retain(|network| network.id != "default/vlan30");
             target.about.storage_classes[0].name = "other".into();
         })
     };

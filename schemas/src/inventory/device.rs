@@ -1,5 +1,7 @@
 //! Disks and network interfaces of a VM.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::Bytes;
@@ -9,7 +11,7 @@ use crate::units::Bytes;
 pub struct Disk {
     /// vSphere: device key. OpenStack: volume id. OVA: the disk's file name in the archive.
     pub key: String,
-    /// vSphere: what people call it (`Hard disk 1`).
+    /// What people call it: `Hard disk 1` (vSphere), the volume's name (OpenStack).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Controller class (vSphere) or device name (OpenStack, `/dev/vda`).
@@ -39,6 +41,12 @@ pub struct Disk {
     /// Datastore or volume type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
+    /// OpenStack: the backend's host and pool, where the account may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// OpenStack: the volume's availability zone (O08).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// Backing file or the disk's file in the OVA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -55,6 +63,18 @@ pub struct Disk {
     /// The disk the machine boots from, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<bool>,
+    /// OpenStack: whether Cinder takes the volume for a bootable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootable: Option<bool>,
+    /// OpenStack: the image that the volume's own metadata names (O04).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// OpenStack: the volume's copy of that image's properties (`hw_…`, `os_…`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub image_properties: BTreeMap<String, String>,
+    /// OpenStack: snapshots of this volume; absent if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<u32>,
     /// vSphere: a first class disk, which has a life beside its VM (V07).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_class: bool,
@@ -87,4 +107,13 @@ pub struct Nic {
     /// vSphere: connected at power-on. OpenStack: the port has a fixed IP (W08).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
+    /// OpenStack: addresses that Neutron gave it, sorted (W08).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixed_ips: Vec<String>,
+    /// OpenStack: floating addresses that lead to it, sorted; dropped by the engine (O12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub floating_ips: Vec<String>,
+    /// OpenStack: `direct`, `macvtap`, …; absent for plain virtual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vnic_type: Option<String>,
 }

@@ -16,6 +16,24 @@ pub struct Network {
     /// VLAN id, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// OpenStack: `vlan`, `vxlan`, `geneve`, `flat`, …, where the account may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_type: Option<String>,
+    /// OpenStack: the segment's number in its kind, where the account may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u64>,
+    /// OpenStack: largest packet in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// OpenStack: ids of its subnets, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<String>,
+    /// OpenStack: Neutron answers DHCP on it, as a port of that kind shows; absent if not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<bool>,
+    /// OpenStack: leads outside; servers get floating addresses from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
     /// VLAN ids of a trunk, as in `0-4094`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trunk: Option<String>,
@@ -28,7 +46,7 @@ pub struct Network {
     /// An uplink port group: never offered for mapping.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uplink: bool,
-    /// OpenStack: whose it is.
+    /// OpenStack: id of the project whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// OpenStack: shared between projects.

@@ -3,9 +3,9 @@
 //! A snapshot of a source is a folder `<source>/` with `source.json`, and `vms.jsonl`,
 //! `networks.jsonl`, `storage.jsonl`, `hosts.jsonl`, `rules.jsonl` (configuration) beside
 //! `observed.jsonl` (what changes by itself). Lines are sorted by `id`, keys stand in the order of
-//! these structs, what is not known is absent, sizes are bytes. Reading an unchanged source twice gives the same bytes in
-//! every file but `observed.jsonl`. Unknown keys are kept out of the types but are no error: a
-//! newer collector may know more.
+//! these structs, what is not known is absent, sizes are bytes. Reading an unchanged source
+//! twice gives the same bytes in every file but `observed.jsonl`. Unknown keys are kept out of the
+//! types but are no error: a newer collector may know more.
 
 mod device;
 mod infrastructure;
@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::device::{Disk, Nic};
 pub use self::infrastructure::{Host, Network, Storage};
-pub use self::observed::{Observed, Power};
+pub use self::observed::{OBSERVED_QUOTAS, Observed, Power};
 pub use self::ova::OvaFacts;
 pub use self::rule::{Rule, RuleKind};
-pub use self::source::{Gap, Project, SourceAbout, SourceKind};
+pub use self::source::{Gap, Identity, Project, Quota, SourceAbout, SourceKind};
 pub use self::target::{
-    LedgerLine, ScratchKind, TargetAbout, TargetImport, TargetInventory, TargetScratch,
-    TargetStorageClass, TargetVm,
+    LedgerLine, Overcommit, ScratchKind, TargetAbout, TargetClaim, TargetDisk, TargetEngine,
+    TargetImage, TargetImport, TargetImportDisk, TargetInventory, TargetLonghorn, TargetNetwork,
+    TargetNic, TargetNode, TargetQuota, TargetScratch, TargetSource, TargetStorageClass, TargetVm,
 };
 pub use self::vm::{Flavor, GuestOs, Lookup, RootDisk, Vm};
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::GuestOs;
 use crate::units::Bytes;
 
+/// The id of the line that says what is used of an OpenStack project's limits.
+pub const OBSERVED_QUOTAS: &str = "quotas";
+
 /// Whether a guest runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,6 +81,12 @@ pub struct Observed {
     /// OpenStack: task in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_state: Option<String>,
+    /// OpenStack: states of its volumes that are not simply `in-use`, by volume id (O07).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disk_states: BTreeMap<String, String>,
+    /// OpenStack: what is used of each [`super::Quota`], on the line [`OBSERVED_QUOTAS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub used: BTreeMap<String, u64>,
     /// vSphere, datastore: whether it can be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accessible: Option<bool>,

@@ -55,6 +55,18 @@ pub struct SourceAbout {
     /// ([`super::Vm::missing_privileges`], V16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub importer: Option<String>,
+    /// OpenStack: how it logged in, where the engine could not do the same (O13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// OpenStack: projects whose servers were asked for: `all`, or `own` where the account may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// OpenStack: seconds that a token lives here; the engine never renews its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_seconds: Option<u64>,
+    /// OpenStack: the project's limits that an export needs room under (O08), sorted by `what`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<Quota>,
     /// How many of each kind the files hold.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
@@ -80,10 +92,36 @@ impl SourceAbout {
             tls: tls.into(),
             user: None,
             importer: None,
+            identity: None,
+            scope: None,
+            token_seconds: None,
+            quotas: Vec::new(),
             counts: BTreeMap::new(),
             gaps: Vec::new(),
         }
     }
+}
+
+/// How an account logged in to OpenStack, where the engine's Secret has no words for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// By an application credential: the engine has no key for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub application_credential: bool,
+    /// User and project are in different domains: the engine has one key for both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub two_domains: bool,
+}
+
+/// A limit of an OpenStack project. What is used of it stands in `observed.jsonl` on the line
+/// [`super::OBSERVED_QUOTAS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Quota {
+    /// `volumes`, `snapshots`, `gigabytes` (of both together).
+    pub what: String,
+    /// How many; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
 }
 
 /// An OpenStack project.

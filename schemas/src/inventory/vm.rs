@@ -99,6 +99,9 @@ pub struct Vm {
     /// OpenStack: where the system disk is. Only volumes are exported (O03).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_disk: Option<RootDisk>,
+    /// OpenStack: the image that it was made from, where it boots from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// OpenStack: volume-booted, and its boot volume's image metadata names this image (O04).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_image: Option<String>,
@@ -132,13 +135,28 @@ pub struct Vm {
     /// vSphere: the vApp it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vapp: Option<String>,
+    /// OpenStack: ids of its server groups, sorted; the groups are in `rules.jsonl`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_groups: Vec<String>,
+    /// OpenStack: names of its security groups, sorted; dropped by the engine (O12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// OpenStack: its SSH key pair; dropped by the engine (O12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_pair: Option<String>,
+    /// OpenStack: has a config drive, which is not exported (O03).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_drive: Option<bool>,
+    /// OpenStack: was given user data, if this account may see that; never the data (O12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<bool>,
     /// `category/tag` (vSphere) or `tag` (OpenStack), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Custom attributes (vSphere), metadata (OpenStack).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// vSphere: when it was made, RFC 3339; servers since 6.7 know.
+    /// When it was made, RFC 3339; tells twins apart. vSphere: servers since 6.7 know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// vSphere: what the engine's account may not do with it and has to, sorted (V16); see
@@ -196,12 +214,22 @@ pub struct Flavor {
     pub name: Option<String>,
     /// Whether it still exists (O05).
     pub exists: bool,
+    /// Whether every project may use it; absent if not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<bool>,
+    /// System disk of servers that boot from an image, in GiB; absent if zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_gib: Option<u64>,
     /// Ephemeral disk in GiB, which is not exported (O03); absent if zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral_gib: Option<u64>,
     /// Swap disk in MiB, which is not exported (O03); absent if zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap_mib: Option<u64>,
+    /// What it asks of the hypervisor (PCI devices, NUMA, huge pages, …); dropped by the engine
+    /// (O12).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_specs: BTreeMap<String, String>,
 }
 
 /// Where an OpenStack server's system disk is.

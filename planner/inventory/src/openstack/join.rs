@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::ids::{VmId, VmName};
 use schemas::inventory::{
-    Disk, Flavor, Gap, GuestOs, Network, Nic, Observed, Power, Project, RootDisk, SCHEMA,
-    SourceAbout, SourceInventory, SourceKind, Storage, Vm,
+    Disk, Flavor, Gap, GuestOs, Network, Nic, Observed, Power, Project, RootDisk, SourceAbout,
+    SourceInventory, SourceKind, Storage, Vm,
 };
 use schemas::units::Bytes;
 
@@ -50,11 +50,7 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
     let mut gaps = estate.gaps.clone();
     gaps.sort();
     let about = SourceAbout {
-        schema: SCHEMA.to_owned(),
-        kind: SourceKind::Openstack,
-        endpoint: origin.endpoint,
         instance: Some(origin.project.id.clone()),
-        datacenter: None,
         region: Some(origin.region),
         project: Some(origin.project),
         product: estate
@@ -69,22 +65,19 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         ]
         .map(|(service, version)| (service.to_owned(), version.to_owned()))
         .into(),
-        tls: origin.tls.to_owned(),
         user: Some(origin.user),
-        importer: None,
         counts: counts
             .map(|(what, count)| (what.to_owned(), count as u64))
             .into(),
         gaps,
+        ..SourceAbout::new(SourceKind::Openstack, origin.endpoint, origin.tls)
     };
     SourceInventory {
-        about,
         vms,
         networks,
         storage,
-        hosts: Vec::new(),
-        rules: Vec::new(),
         observed: observed.collect(),
+        ..SourceInventory::new(about)
     }
 }
 
@@ -249,6 +242,7 @@ fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor
             exists: true,
             ephemeral_gib: some(known.ephemeral),
             swap_mib: some(known.swap),
+            ..Flavor::default()
         };
         return (Some(known.vcpus), Some(known.ram), flavor);
     }
@@ -266,6 +260,7 @@ fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor
         exists,
         ephemeral_gib: some(copy.ephemeral),
         swap_mib: some(copy.swap),
+        ..Flavor::default()
     };
     (copy.vcpus, copy.ram, flavor)
 }

@@ -142,7 +142,6 @@ impl Descriptor {
                     mac: item.text_of("Address").map(str::to_lowercase),
                     network: network.clone(),
                     network_name: network,
-                    connected: None,
                     ..Nic::default()
                 });
             }

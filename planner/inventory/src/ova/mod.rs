@@ -19,7 +19,7 @@ use futures::StreamExt;
 use reqwest::Url;
 use schemas::ids::{SourceName, VmId, VmName};
 use schemas::inventory::{
-    Disk, Gap, Network, Observed, OvaFacts, SCHEMA, SourceAbout, SourceInventory, SourceKind, Vm,
+    Disk, Gap, Network, Observed, OvaFacts, SourceAbout, SourceInventory, SourceKind, Vm,
 };
 use schemas::site::{OvaItem, OvaSource};
 use schemas::units::Bytes;
@@ -277,43 +277,32 @@ fn inventory(
         .collect();
     let list = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>().join(", ");
     let counts = [("vms", machines.len()), ("networks", networks.len())];
+    let endpoint = list(
+        urls.iter()
+            .map(|url| url.origin().ascii_serialization())
+            .collect(),
+    );
+    let tls = list(
+        urls.iter()
+            .map(|url| http.trust().mode(url).to_owned())
+            .collect(),
+    );
     let about = SourceAbout {
-        schema: SCHEMA.to_owned(),
-        kind: SourceKind::Ova,
-        endpoint: list(
-            urls.iter()
-                .map(|url| url.origin().ascii_serialization())
-                .collect(),
-        ),
-        instance: None,
-        datacenter: None,
-        region: None,
-        project: None,
-        product: None,
-        api: BTreeMap::new(),
-        tls: list(
-            urls.iter()
-                .map(|url| http.trust().mode(url).to_owned())
-                .collect(),
-        ),
         user: login.map(|(user, _)| user.expose_secret().to_owned()),
-        importer: None,
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),
         gaps,
+        ..SourceAbout::new(SourceKind::Ova, endpoint, tls)
     };
     let observed = machines
         .iter()
         .map(|machine| (machine.observed.id.clone(), machine.observed.clone()))
         .collect();
     SourceInventory {
-        about,
         vms: machines.into_iter().map(|machine| machine.vm).collect(),
         networks,
-        storage: Vec::new(),
-        hosts: Vec::new(),
-        rules: Vec::new(),
         observed,
+        ..SourceInventory::new(about)
     }
 }

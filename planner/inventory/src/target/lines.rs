@@ -82,6 +82,7 @@ pub(super) fn storage_classes(classes: Vec<StorageClass>) -> Vec<TargetStorageCl
             default: is_default(&class),
             provisioner: class.provisioner,
             parameters: class.parameters.unwrap_or_default(),
+            ..TargetStorageClass::default()
         })
         .collect();
     lines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -107,6 +108,7 @@ pub(super) fn vms(vms: &[VirtualMachine]) -> Vec<TargetVm> {
             name: vm.metadata.name.clone().unwrap_or_default().into(),
             imported: has_label(&vm.metadata, LABEL_IMPORTED),
             macs: macs(&vm.spec.template),
+            ..TargetVm::default()
         })
         .collect();
     lines.sort_by(|a, b| a.id.cmp(&b.id));
@@ -144,6 +146,7 @@ pub(super) fn imports(imports: &[VirtualMachineImport]) -> Vec<TargetImport> {
                 imported_name: status
                     .imported_virtual_machine_name
                     .filter(|name| !name.is_empty()),
+                ..TargetImport::default()
             }
         })
         .collect();

@@ -17,7 +17,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Client, Resource};
 use schemas::ids::TargetName;
-use schemas::inventory::{Gap, SCHEMA, TargetAbout, TargetInventory, TargetScratch};
+use schemas::inventory::{Gap, SCHEMA, TargetAbout, TargetInventory, TargetNetwork, TargetScratch};
 use schemas::machine::MachineMigration;
 use schemas::upstream::{ENGINE_NAME, ENGINE_NAMESPACE, VirtualMachine, VirtualMachineImport};
 use serde::de::DeserializeOwned;
@@ -151,15 +151,23 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             scratch,
             storage_classes: lines::storage_classes(classes),
-            networks,
+            networks: networks
+                .into_iter()
+                .map(|id| TargetNetwork {
+                    id,
+                    ..TargetNetwork::default()
+                })
+                .collect(),
             namespaces: lines::namespaces(&namespaces),
             gaps: self.gaps,
+            ..TargetAbout::default()
         };
         Ok(TargetInventory {
             about,
             vms: lines::vms(&vms),
             imports: lines::imports(&imports),
             ledger: lines::ledger(&records),
+            ..TargetInventory::default()
         })
     }
 

@@ -17,8 +17,7 @@ const MOUNT: &str = "/tmp";
 pub(super) fn of_deployment(deployment: &Deployment) -> TargetScratch {
     let other = TargetScratch {
         kind: ScratchKind::Other,
-        claim: None,
-        capacity_bytes: None,
+        ..TargetScratch::default()
     };
     let Some(volume) = mounted_volume(deployment) else {
         return other;

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use schemas::ids::{SourceName, VmId};
-use schemas::inventory::{Gap, SCHEMA, SourceAbout, SourceInventory, SourceKind};
+use schemas::inventory::{Gap, SourceAbout, SourceInventory, SourceKind};
 use schemas::site::VmwareSource;
 use secrecy::ExposeSecret;
 
@@ -387,22 +387,16 @@ fn inventory(
         ("hosts", hosts.len()),
     ];
     let about = SourceAbout {
-        schema: SCHEMA.to_owned(),
-        kind: SourceKind::Vmware,
-        endpoint: session.endpoint(),
         instance: session.service.instance.clone(),
         datacenter: Some(dc.path),
-        region: None,
-        project: None,
         product: session.service.product.clone(),
         api: BTreeMap::from([("vim25".to_owned(), session.version.to_owned())]),
-        tls: session.tls().to_owned(),
         user: Some(session.user().to_owned()),
-        importer: None,
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),
         gaps,
+        ..SourceAbout::new(SourceKind::Vmware, session.endpoint(), session.tls())
     };
     SourceInventory {
         about,
