@@ -121,6 +121,17 @@ pub struct PlanArgument {
     pub plan: Utf8PathBuf,
 }
 
+/// What a plan is decided from besides its own files, as every verb that decides takes it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct InputArguments {
+    /// Where the snapshots are [default: `inventory` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    pub inventory: Option<Utf8PathBuf>,
+    /// The day on which ages of facts and expiries are judged [default: that of the plan's `start`]
+    #[arg(long, value_name = "DATE")]
+    pub as_of: Option<jiff::civil::Date>,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

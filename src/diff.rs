@@ -7,15 +7,14 @@ use camino::Utf8PathBuf;
 use planner::diff::{Committed, Current, PlanDiff};
 use schemas::forecast::Forecast;
 use schemas::inventory::Inventory;
-use schemas::wave::MigrationWave;
 
 use self::base::Base;
-use crate::cli::PlanArgument;
+use crate::cli::{InputArguments, PlanArgument};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load::{self, LoadedPlan};
+use crate::load::{self, Inputs, LoadedPlan};
 use crate::output::Output;
-use crate::{plan, target};
+use crate::plan;
 
 /// Say what has changed since the waves were committed
 ///
@@ -33,9 +32,8 @@ use crate::{plan, target};
 pub struct Arguments {
     #[command(flatten)]
     plan: PlanArgument,
-    /// Where the snapshots are [default: `inventory` beside the plan]
-    #[arg(long, value_name = "DIR")]
-    inventory: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    input: InputArguments,
     /// Where the waves are; the forecast is beside that folder [default: `waves` beside the plan]
     #[arg(long, value_name = "DIR")]
     waves: Option<Utf8PathBuf>,
@@ -64,15 +62,16 @@ enum Form {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    let loaded = load::plan(&arguments.plan.plan)?;
-    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
-    let base = Base::read(arguments, &loaded)?;
-    // The numbers of machines are kept from the waves that `plan` would find.
-    let there = target::waves(
-        &loaded,
-        &target::waves_folder(&loaded, arguments.waves.as_ref()),
+    let Inputs {
+        plan: loaded,
+        inventory,
+        committed: there,
+    } = load::inputs(
+        &arguments.plan.plan,
+        &arguments.input,
+        arguments.waves.as_ref(),
     )?;
-    let there: Vec<MigrationWave> = there.into_iter().map(|wave| wave.value).collect();
+    let base = Base::read(arguments, &loaded)?;
     let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &there);
     let planned = match planned {
         Ok(planned) => planned,

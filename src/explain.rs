@@ -9,10 +9,10 @@ use schemas::ids::VmKey;
 use schemas::inventory::Inventory;
 use schemas::yaml;
 
-use crate::cli::Format;
+use crate::cli::{Format, InputArguments};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load;
+use crate::load::{self, Inputs};
 use crate::output::Output;
 use crate::plan::PlanError;
 
@@ -29,9 +29,8 @@ pub struct Arguments {
     /// The plan's file, or the folder of its `plan.yaml`
     #[arg(long, value_name = "PLAN", default_value = "plan.yaml")]
     plan: Utf8PathBuf,
-    /// Where the snapshots are [default: `inventory` beside the plan]
-    #[arg(long, value_name = "DIR")]
-    inventory: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    input: InputArguments,
     /// Print a VM's part as text, JSON or YAML
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -43,10 +42,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         output.data(&page);
         return Ok(Outcome::Done);
     }
-    let loaded = load::plan(&arguments.plan)?;
-    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
+    let Inputs {
+        plan: loaded,
+        inventory,
+        committed,
+    } = load::inputs(&arguments.plan, &arguments.input, None)?;
     let key = one_vm(&arguments.what, &inventory)?;
-    let planned = match planner::plan(&loaded.plan.value, loaded.site(), &inventory) {
+    let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
+    let planned = match planned {
         Ok(planned) => planned,
         Err(Refusal::Invalid(found)) => {
             return Err(Failure::diagnostics(loaded.diagnostics(&found)));

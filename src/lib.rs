@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod exit;
 pub mod explain;
+pub mod facts;
 pub mod failure;
 pub mod interrupt;
 pub mod inventory;

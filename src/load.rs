@@ -3,20 +3,28 @@
 //! The site is inline in the plan, or the `MigrationSite` of that name in a `site.yaml` beside the
 //! plan or in a folder above it, up to the root of the repository.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
 use kube::ResourceExt as _;
+use schemas::facts::Knowledge;
 use schemas::file::File;
 use schemas::ids::{Namespace, PlanName};
 use schemas::inventory::Inventory;
 use schemas::plan::{MigrationPlan, PlanSpec};
 use schemas::site::{MigrationSite, SiteSpec, default_namespace};
+use schemas::wave::MigrationWave;
 use schemas::yaml::{self, PathIndex};
 
+use crate::cli::InputArguments;
 use crate::diagnostic::{Diagnostic, Level, SourceFile, Spot};
+use crate::facts::{self, LoadedTable};
 use crate::failure::Failure;
+use crate::plan::files;
+use crate::target;
 
 /// A file's object, and where everything stands in it.
 #[derive(Clone, Debug)]
@@ -48,6 +56,8 @@ pub struct LoadedPlan {
     pub plan: Loaded<MigrationPlan>,
     /// Its site, unless that is inline.
     pub site_file: Option<Loaded<MigrationSite>>,
+    /// The tables that its site names, by their position there; only where they were asked for.
+    pub tables: BTreeMap<usize, LoadedTable>,
 }
 
 impl LoadedPlan {
@@ -95,7 +105,15 @@ impl LoadedPlan {
                     kind: found.problem.kind(),
                     message: found.problem.to_string(),
                     spot: self.spot(found.place.file, &path),
-                    notes: Vec::new(),
+                    notes: found
+                        .problem
+                        .also()
+                        .into_iter()
+                        .map(|(place, what)| {
+                            let spot = self.spot(place.file, &format!("spec.{}", place.path));
+                            format!("{what}: {}:{}", spot.file.path, spot.position().line)
+                        })
+                        .collect(),
                     hint: found.problem.hint(),
                 }
             })
@@ -104,6 +122,16 @@ impl LoadedPlan {
 
     fn spot(&self, file: planner::diagnostic::File, path: &str) -> Spot {
         match (file, &self.site_file) {
+            (planner::diagnostic::File::Facts { row, column }, _) => {
+                let entry = path.trim_start_matches("spec.facts[").trim_end_matches(']');
+                let table = entry
+                    .parse()
+                    .ok()
+                    .and_then(|entry: usize| self.tables.get(&entry));
+                table
+                    .expect("only a table that was read has rows")
+                    .spot(row, column)
+            }
             (planner::diagnostic::File::Site, Some(site)) => site.spot(path),
             _ => self.plan.spot(path),
         }
@@ -142,19 +170,79 @@ pub fn plan(path: &Utf8Path) -> Result<LoadedPlan, Failure> {
         Some(name) => Some(site(name.as_str(), &plan)?),
         None => None,
     };
-    Ok(LoadedPlan { plan, site_file })
+    Ok(LoadedPlan {
+        plan,
+        site_file,
+        tables: BTreeMap::new(),
+    })
 }
 
-/// Reads the snapshots in `folder`, or else in `inventory` beside the plan.
-pub fn snapshots(plan: &LoadedPlan, folder: Option<&Utf8Path>) -> Result<Inventory, Failure> {
+/// All that a plan is decided from.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The plan and its site.
+    pub plan: LoadedPlan,
+    /// The snapshots, and what people know.
+    pub inventory: Inventory,
+    /// The waves on disk that `plan` wrote: what was reviewed.
+    pub committed: Vec<MigrationWave>,
+}
+
+/// Reads all that a plan is decided from: the plan and its site, the snapshots, the tables of facts,
+/// and the waves in `waves` (absent: beside the plan).
+pub fn inputs(
+    path: &Utf8Path,
+    arguments: &InputArguments,
+    waves: Option<&Utf8PathBuf>,
+) -> Result<Inputs, Failure> {
+    let mut plan = plan(path)?;
+    let folder = arguments.inventory.as_deref();
     let folder = folder.map_or_else(|| plan.folder().join("inventory"), Utf8Path::to_owned);
-    inventory::snapshot::read(&folder).map_err(|error| {
+    let mut inventory = inventory::snapshot::read(&folder).map_err(|error| {
         let hint = error.hint().unwrap_or_else(|| {
             let plan = &plan.plan.file.path;
             format!("run `windrow inventory pull {plan} --out {folder}` first")
         });
         Failure::misused(error).hint(hint)
+    })?;
+    inventory.knowledge = knowledge(&mut plan, arguments.as_of)?;
+    let waves = target::waves_folder(&plan, waves);
+    let committed = files::committed(&waves, &plan)?;
+    inventory.knowledge.committed = files::names(&committed);
+    Ok(Inputs {
+        plan,
+        inventory,
+        committed,
     })
+}
+
+/// Reads the tables of facts that the site of a plan names.
+pub fn knowledge(loaded: &mut LoadedPlan, as_of: Option<Date>) -> Result<Knowledge, Failure> {
+    let mut knowledge = Knowledge {
+        as_of,
+        ..Knowledge::default()
+    };
+    let (folder, prefix) = match &loaded.site_file {
+        Some(site) => (folder_of(&site.file.path).to_owned(), "spec"),
+        None => (loaded.folder().to_owned(), "spec.inlineSite"),
+    };
+    let mut found = Vec::new();
+    for (i, entry) in loaded.site().facts.clone().iter().enumerate() {
+        let path = format!("{prefix}.facts[{i}].file");
+        let named = match &loaded.site_file {
+            Some(site) => site.spot(&path),
+            None => loaded.plan.spot(&path),
+        };
+        if let Some((table, facts)) = facts::read(entry, &folder, &named, &mut found) {
+            loaded.tables.insert(i, table);
+            knowledge.tables.insert(entry.file.clone(), facts);
+        }
+    }
+    if found.is_empty() {
+        Ok(knowledge)
+    } else {
+        Err(Failure::diagnostics(found))
+    }
 }
 
 /// Reads a file of kind `T`.

@@ -1,6 +1,6 @@
 //! `windrow plan`: decides the waves of a plan and writes them. Reads files only.
 
-mod files;
+pub(crate) mod files;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use planner::{Planned, Refusal};
@@ -10,11 +10,11 @@ use schemas::yaml;
 use serde_json::{Value, json};
 
 use self::files::{Change, FileChange, Files};
-use crate::cli::{Format, PlanArgument};
+use crate::cli::{Format, InputArguments, PlanArgument};
 use crate::diagnostic::{self, Diagnostic};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load::{self, LoadedPlan};
+use crate::load::{self, Inputs, LoadedPlan};
 use crate::output::Output;
 use crate::target;
 
@@ -28,9 +28,8 @@ use crate::target;
 pub struct Arguments {
     #[command(flatten)]
     plan: PlanArgument,
-    /// Where the snapshots are [default: `inventory` beside the plan]
-    #[arg(long, value_name = "DIR")]
-    inventory: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    input: InputArguments,
     /// Where the waves go; the forecast goes beside that folder [default: `waves` beside the plan]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
@@ -47,10 +46,16 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    let loaded = load::plan(&arguments.plan.plan)?;
-    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
+    let Inputs {
+        plan: loaded,
+        inventory,
+        committed,
+    } = load::inputs(
+        &arguments.plan.plan,
+        &arguments.input,
+        arguments.out.as_ref(),
+    )?;
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
-    let committed = files::committed(&folder, &loaded)?;
     let decided = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
     let decided = match decided {
         Ok(decided) => decided,

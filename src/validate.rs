@@ -21,6 +21,9 @@ use crate::output::Output;
 pub struct Arguments {
     #[command(flatten)]
     plan: PlanArgument,
+    /// The day on which ages of facts and expiries are judged [default: that of the plan's `start`]
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<jiff::civil::Date>,
     /// Print what was found as text or as JSON
     #[arg(long, short, value_enum, default_value_t)]
     output: Form,
@@ -63,9 +66,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 
 /// The plan with warnings about it, if it has no errors.
 fn check(arguments: &Arguments) -> Result<(LoadedPlan, Vec<Diagnostic>), Failure> {
-    let plan = load::plan(&arguments.plan.plan)?;
-    let nothing = Inventory::default();
-    let mut found = match resolve(&plan.plan.value, plan.site(), &nothing) {
+    let mut plan = load::plan(&arguments.plan.plan)?;
+    let knowledge = load::knowledge(&mut plan, arguments.as_of)?;
+    let no_vms = Inventory {
+        knowledge,
+        ..Inventory::default()
+    };
+    let mut found = match resolve(&plan.plan.value, plan.site(), &no_vms) {
         Ok(resolved) => resolved.warnings,
         Err(found) => found,
     };
@@ -96,7 +103,14 @@ fn needs_inventory(problem: &Problem) -> bool {
         | Problem::Ambiguous { .. }
         | Problem::AmbiguousVm { .. }
         | Problem::NotSelected(_)
-        | Problem::IdleWaiver { .. }
+        | Problem::AllExcluded
+        | Problem::GroupsNothing { .. }
+        | Problem::Unlabelled { .. }
+        | Problem::SeveralGroups { .. }
+        | Problem::FactsOfUnknown { .. }
+        | Problem::FactsAmbiguous { .. }
+        | Problem::FactsTwice { .. }
+        | Problem::MeetsNothing(_)
         | Problem::NoSnapshot(_)
         | Problem::OtherSnapshot { .. }
         | Problem::IdTwice { .. }

@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use schemas::ids::{SourceName, VmId, VmKey};
+use schemas::inventory::SourceKind;
 use serde::Serialize;
 
 /// Something wrong with a plan or a site.
@@ -46,6 +47,13 @@ pub enum File {
     Plan,
     /// The `MigrationSite`; a site that stands inline belongs to the plan's file.
     Site,
+    /// A cell of a table of facts; its place's path is that of the table's entry in the site.
+    Facts {
+        /// The position in the table's rows.
+        row: usize,
+        /// The position in the row's cells.
+        column: usize,
+    },
 }
 
 impl fmt::Display for Place {
@@ -53,6 +61,9 @@ impl fmt::Display for Place {
         let file = match self.file {
             File::Plan => "plan",
             File::Site => "site",
+            File::Facts { row, column } => {
+                return write!(f, "{}: row {}, column {}", self.path, row + 1, column + 1);
+            }
         };
         if self.path.is_empty() {
             write!(f, "{file}: spec")
@@ -171,16 +182,101 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
-    /// A selector by folder where there are no folders.
-    #[error("only VMware sources have folders, and `{0}` is none")]
-    NoFolders(SourceName),
-    /// Two workloads select the same VM.
+    /// A selector's field that means nothing to its source.
+    #[error("`{field}` is for {} sources, and `{source_name}` is none", kind_word(*only))]
+    NotOfKind {
+        /// The source.
+        source_name: SourceName,
+        /// The field.
+        field: &'static str,
+        /// The kind of source that it is for.
+        only: SourceKind,
+    },
+    /// `exclude` takes all that the selector met.
+    #[error("the workload's `exclude` leaves nothing of what this selector matches")]
+    AllExcluded,
+    /// `workloadsFrom` has nothing to group.
+    #[error("no VM of `{source_name}` that is left over has a value for `{group_by}`")]
+    GroupsNothing {
+        /// What to group by.
+        group_by: String,
+        /// The source.
+        source_name: SourceName,
+    },
+    /// VMs without a value to be grouped by.
+    #[error("{} no value for `{group_by}`, and no workload: {}", if vms.len() == 1 { "1 VM has".to_owned() } else { format!("{} VMs have", vms.len()) }, list(vms))]
+    Unlabelled {
+        /// What to group by.
+        group_by: String,
+        /// The VMs.
+        vms: Vec<String>,
+    },
+    /// VMs with several values to be grouped by.
+    #[error("{} several values for `{group_by}`: {}", if vms.len() == 1 { "1 VM has".to_owned() } else { format!("{} VMs have", vms.len()) }, list(vms))]
+    SeveralGroups {
+        /// What to group by.
+        group_by: String,
+        /// The VMs, each with two of its values.
+        vms: Vec<String>,
+    },
+    /// A table of facts that has no such column.
+    #[error("`{file}` has no column `{column}`")]
+    NoColumn {
+        /// The table.
+        file: String,
+        /// The column.
+        column: String,
+        /// The most similar column that exists.
+        nearest: Option<String>,
+    },
+    /// A table's rows about VMs that no inventory has.
+    #[error("{} of no VM of the inventory: {}", if keys.len() == 1 { "1 row is".to_owned() } else { format!("{} rows are", keys.len()) }, list(keys))]
+    FactsOfUnknown {
+        /// What the rows call them.
+        keys: Vec<String>,
+        /// The name most similar to the first one.
+        nearest: Option<String>,
+    },
+    /// A row that several VMs could be meant by.
+    #[error("`{key}` may be any of {}", list(vms))]
+    FactsAmbiguous {
+        /// What the row calls it.
+        key: String,
+        /// The VMs.
+        vms: Vec<VmKey>,
+    },
+    /// A second row about a VM.
+    #[error("`{vm}` has a row already, in line {first}")]
+    FactsTwice {
+        /// The VM.
+        vm: VmKey,
+        /// The first row's line.
+        first: usize,
+    },
+    /// A cell that should hold a day.
+    #[error("`{0}` is no day")]
+    BadDay(String),
+    /// A day is needed to judge ages and expiries.
+    #[error("an age or expiry is given, but no day to judge it by")]
+    NoDay,
+    /// A waiver's pattern that meets no VM of the plan.
+    #[error("`{0}` meets no VM that this plan selects")]
+    MeetsNothing(String),
+    /// A severity that would make a blocker pass.
+    #[error("`{code}` is a blocker, and a blocker is not lowered for a whole plan")]
+    NeverLowered {
+        /// The code.
+        code: String,
+    },
+    /// Two workloads select the same VM, or one selects what is out of scope.
     #[error("{} already {} to workload `{owner}`", list(vms), if vms.len() == 1 { "belongs" } else { "belong" })]
     ClaimedTwice {
         /// The VMs, `SOURCE/ID (name)`.
         vms: Vec<String>,
         /// Who has them.
         owner: String,
+        /// By which selector, as in `workloads[1].select[0]`.
+        by: String,
     },
     /// A workload whose selectors met nothing that could move.
     #[error("workload `{name}` has no VM to move: {why}")]
@@ -227,17 +323,6 @@ pub enum Problem {
         code: String,
         /// Why not.
         why: &'static str,
-    },
-    /// A waiver that accepts nothing.
-    #[error(
-        "the waiver of `{code}` for {} accepts nothing: no such finding",
-        list(vms)
-    )]
-    IdleWaiver {
-        /// The code.
-        code: String,
-        /// The VMs without that finding.
-        vms: Vec<String>,
     },
     /// A workload in two pinned waves.
     #[error("workload `{workload}` is in wave `{other}` already")]
@@ -385,7 +470,19 @@ impl Problem {
             Self::SelectsNothing { .. } => "selects-nothing",
             Self::NameRuledOut { .. } => "name-ruled-out",
             Self::BadPattern { .. } => "bad-pattern",
-            Self::NoFolders(_) => "no-folders",
+            Self::NotOfKind { .. } => "not-of-kind",
+            Self::AllExcluded => "all-excluded",
+            Self::GroupsNothing { .. } => "groups-nothing",
+            Self::Unlabelled { .. } => "unlabelled",
+            Self::SeveralGroups { .. } => "several-groups",
+            Self::NoColumn { .. } => "no-column",
+            Self::FactsOfUnknown { .. } => "facts-of-unknown",
+            Self::FactsAmbiguous { .. } => "facts-ambiguous",
+            Self::FactsTwice { .. } => "facts-twice",
+            Self::BadDay(_) => "bad-day",
+            Self::NoDay => "no-day",
+            Self::MeetsNothing(_) => "meets-nothing",
+            Self::NeverLowered { .. } => "never-lowered",
             Self::ClaimedTwice { .. } => "claimed-twice",
             Self::EmptyWorkload { .. } => "empty-workload",
             Self::Cycle { .. } => "cycle",
@@ -393,7 +490,6 @@ impl Problem {
             Self::NotSelected(_) => "not-selected",
             Self::MachineTwice(_) => "machine-twice",
             Self::NotWaivable { .. } => "not-waivable",
-            Self::IdleWaiver { .. } => "idle-waiver",
             Self::WorkloadInTwoWaves { .. } => "workload-in-two-waves",
             Self::WorkloadInTwoServices { .. } => "workload-in-two-services",
             Self::TogetherApart { .. } => "together-apart",
@@ -416,10 +512,47 @@ impl Problem {
         }
     }
 
+    /// Another place that bears on it, and what stands there.
+    pub fn also(&self) -> Option<(Place, String)> {
+        match self {
+            Self::ClaimedTwice { owner, by, .. } => Some((
+                Place {
+                    file: File::Plan,
+                    path: by.clone(),
+                },
+                format!("`{owner}` takes them here"),
+            )),
+            _ => None,
+        }
+    }
+
     /// What the reader can do about it, where the text does not say so by itself.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown { nearest, .. } => format!("did you mean `{}`?", nearest.as_ref()?),
+            Self::NoColumn { nearest, .. } | Self::FactsOfUnknown { nearest, .. } => {
+                format!("did you mean `{}`?", nearest.as_ref()?)
+            }
+            Self::Unlabelled { .. } => {
+                "label them at the source, select them in a workload, or list them in `outOfScope`"
+                    .to_owned()
+            }
+            Self::SeveralGroups { .. } => {
+                "keep one value at the source, or select them in a workload of their own".to_owned()
+            }
+            Self::FactsAmbiguous { .. } => {
+                "write `SOURCE/NAME` or `SOURCE/ID` in its place".to_owned()
+            }
+            Self::FactsTwice { .. } => "keep one of the two rows".to_owned(),
+            Self::BadDay(_) => "write year, month and day, as in `2026-11-20`".to_owned(),
+            Self::NoDay => {
+                "set the plan's `start`, or give the day with `--as-of`, as in `--as-of 2026-11-20`"
+                    .to_owned()
+            }
+            Self::MeetsNothing(_) => "remove it, or mend the pattern".to_owned(),
+            Self::NeverLowered { .. } => {
+                "waive it for the VMs that may be moved with it, by name".to_owned()
+            }
             Self::Duplicate { .. } => "give one of them another name".to_owned(),
             Self::NameRuledOut { .. } => {
                 "the fields of one item must all hold; move it to an item of its own".to_owned()
@@ -433,7 +566,6 @@ impl Problem {
             }
             Self::AmbiguousVm { .. } => "write one of them in its place".to_owned(),
             Self::NotSelected(_) => "add it to a workload's `select` first".to_owned(),
-            Self::IdleWaiver { .. } => "remove it, or mend its code or VMs".to_owned(),
             Self::TogetherApart { .. } => {
                 "pin them to the same window and occurrence, or leave out `together`".to_owned()
             }
@@ -475,7 +607,9 @@ impl Problem {
             }
             Self::SelectsNothing { .. }
             | Self::BadPattern { .. }
-            | Self::NoFolders(_)
+            | Self::NotOfKind { .. }
+            | Self::AllExcluded
+            | Self::GroupsNothing { .. }
             | Self::EmptyWorkload { .. }
             | Self::MachineTwice(_)
             | Self::NotWaivable { .. }
@@ -529,6 +663,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// `` `db` is in window `a` and `app` in `b` ``.
 fn apart([a, b]: &[String; 2], [in_a, in_b]: &[String; 2]) -> String {
     format!("`{a}` is in {in_a} and `{b}` in {in_b}")
+}
+
+fn kind_word(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Vmware => "VMware",
+        SourceKind::Openstack => "OpenStack",
+        SourceKind::Ova => "OVA",
+    }
 }
 
 fn among(within: Option<&str>) -> String {

@@ -71,6 +71,16 @@ impl Fixture {
         self
     }
 
+    /// The same, with these lines in the site.
+    pub fn site_lines(mut self, lines: &str) -> Self {
+        let text = format!("{SITE}{}", indented(lines));
+        self.site = schemas::yaml::read::<MigrationSite>(&text)
+            .expect("a site")
+            .value
+            .spec;
+        self
+    }
+
     /// Changes one VM.
     pub fn vm(mut self, source: &str, name: &str, change: impl FnOnce(&mut Vm)) -> Self {
         let source = self.inventory.sources.get_mut(source).expect("a source");
@@ -271,6 +281,7 @@ fn inventory() -> Inventory {
             .map(|(name, s)| (SourceName::from(name), s))
             .collect(),
         targets: BTreeMap::from([(TargetName::from("hv1"), target())]),
+        ..Inventory::default()
     }
 }
 

@@ -94,7 +94,7 @@ pub fn plan_after(
             committed,
         },
     );
-    let report = PlanReport::new(&checked, &problem, &schedule, &rendered);
+    let report = PlanReport::new(&checked, &problem, &schedule, &rendered, inventory);
     Ok(Planned {
         rendered,
         report,

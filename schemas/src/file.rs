@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::approval::WaveApproval;
-use crate::plan::{MigrationPlan, PlanSpec};
+use crate::plan::{MigrationPlan, PlanSpec, Selector};
 use crate::site::{MigrationSite, SiteSpec};
 use crate::wave::MigrationWave;
 
@@ -81,7 +81,8 @@ const ONE_SOURCE: &str = "exactly one of vmware, openstack, ova";
 const ONE_SITE: &str = "exactly one of site, inlineSite";
 const ONE_WAY: &str = "exactly one of to, drop: true";
 const ONE_RECURRENCE: &str = "exactly one of every, occurrences";
-const SOME_FIELD: &str = "at least one of names, ids, folder, match";
+const SOME_FIELD: &str = "at least one field beside source";
+const SOME_WORKLOAD: &str = "at least one of workloads, workloadsFrom";
 const ONE_NAME: &str = "exactly one of id, name";
 
 #[derive(Default)]
@@ -102,18 +103,28 @@ impl Rules {
         if let Some(site) = &plan.inline_site {
             self.site(site, "spec.inlineSite");
         }
+        let some = !plan.workloads.is_empty() || !plan.workloads_from.is_empty();
+        self.check(some, "spec".to_owned(), SOME_WORKLOAD);
         for (w, workload) in plan.workloads.iter().enumerate() {
-            for (i, s) in workload.select.iter().enumerate() {
-                let some = s.names.is_some()
-                    || s.ids.is_some()
-                    || s.folder.is_some()
-                    || s.r#match.is_some();
-                self.check(some, format!("spec.workloads[{w}].select[{i}]"), SOME_FIELD);
-            }
+            self.selectors(&workload.select, &format!("spec.workloads[{w}].select"));
+            self.selectors(&workload.exclude, &format!("spec.workloads[{w}].exclude"));
+        }
+        for (i, from) in plan.workloads_from.iter().enumerate() {
+            self.selectors(&from.exclude, &format!("spec.workloadsFrom[{i}].exclude"));
+        }
+        for (i, out) in plan.out_of_scope.iter().enumerate() {
+            let path = format!("spec.outOfScope[{i}]");
+            self.check(out.vms.says_something(), path, SOME_FIELD);
         }
         for (i, machine) in plan.machines.iter().enumerate() {
             let set = [machine.vm.id.is_some(), machine.vm.name.is_some()];
             self.check(one_of(&set), format!("spec.machines[{i}].vm"), ONE_NAME);
+        }
+    }
+
+    fn selectors(&mut self, selectors: &[Selector], at: &str) {
+        for (i, selector) in selectors.iter().enumerate() {
+            self.check(selector.says_something(), format!("{at}[{i}]"), SOME_FIELD);
         }
     }
 
@@ -183,6 +194,7 @@ mod tests {
             ONE_WAY,
             ONE_RECURRENCE,
             SOME_FIELD,
+            SOME_WORKLOAD,
             ONE_NAME,
         ];
         assert_eq!(found, twins.map(str::to_owned).into());

@@ -6,12 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conditions::{CommonStatus, initial_status};
+use crate::facts::StatedFact;
+use crate::finding::Severity;
 use crate::ids::{
     Namespace, ObjectName, OccurrenceId, SourceName, TargetName, VmId, VmName, WindowName,
     WorkloadName,
 };
 use crate::site::SiteSpec;
 use crate::units::{Quantity, Span};
+
+pub use crate::select::{AttributeMatch, OutOfScope, PowerMatch, Selector, WorkloadsFrom};
 
 /// What moves, in what order.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,7 @@ use crate::units::{Quantity, Span};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.site) != has(self.inlineSite)").message("exactly one of site, inlineSite"))]
+#[x_kube(validation = Rule::new("(has(self.workloads) && size(self.workloads) > 0) || (has(self.workloadsFrom) && size(self.workloadsFrom) > 0)").message("at least one of workloads, workloadsFrom"))]
 pub struct PlanSpec {
     /// Name of the `MigrationSite`: in a file `site.yaml` beside the plan or in a folder above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,8 +55,13 @@ pub struct PlanSpec {
     /// Where the machines go unless `machines` says otherwise.
     pub target: PlanTarget,
     /// Sets of VMs that belong together.
-    #[schemars(length(min = 1, max = 500))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
     pub workloads: Vec<Workload>,
+    /// Workloads by a tag, an attribute or the folder of VMs that no other workload selects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub workloads_from: Vec<WorkloadsFrom>,
     /// Single VMs that need something of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5000))]
@@ -68,6 +78,16 @@ pub struct PlanSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub waves: Vec<PinnedWave>,
+    /// VMs that stay where they are, on purpose: so that `windrow coverage` can tell them from
+    /// forgotten ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub out_of_scope: Vec<OutOfScope>,
+    /// Codes whose findings are worse, or less bad, in this plan. A blocker is never lowered: it is
+    /// waived VM by VM.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub severities: Vec<CodeSeverity>,
     /// Findings that are accepted, by name and with a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
@@ -101,7 +121,7 @@ pub struct PlanTarget {
 }
 
 /// A set of VMs that belong together, and what must run before them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
     /// Its name.
@@ -109,6 +129,10 @@ pub struct Workload {
     /// Which VMs: the fields of an item must all hold, and any item is enough.
     #[schemars(length(min = 1, max = 1000))]
     pub select: Vec<Selector>,
+    /// VMs that are not part of it although `select` takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub exclude: Vec<Selector>,
     /// Workloads whose machines must all run first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
@@ -140,31 +164,6 @@ pub struct TargetOverride {
     pub namespace: Option<Namespace>,
 }
 
-/// Which VMs of a source. The source and at least one field; all that are given must hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.names) || has(self.ids) || has(self.folder) || has(self.match)").message("at least one of names, ids, folder, match"))]
-pub struct Selector {
-    /// The source.
-    pub source: SourceName,
-    /// Names, case-sensitive; one that several VMs bear takes them all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5000))]
-    pub names: Option<Vec<VmName>>,
-    /// Ids.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5000))]
-    pub ids: Option<Vec<VmId>>,
-    /// vSphere: a glob on the folder's path; `*` within one folder's name, `**` across folders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    pub folder: Option<String>,
-    /// A glob on the name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub r#match: Option<String>,
-}
-
 /// A single VM that needs something of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -177,6 +176,10 @@ pub struct Machine {
     /// Room on the scratch that its import needs, if the inventory's sizes mislead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Quantity>,
+    /// Facts about it that hold whatever the site's tables say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub facts: Vec<StatedFact>,
 }
 
 /// One VM of a source. Exactly one of `id` and `name` is set; a name must be unique.
@@ -281,10 +284,28 @@ pub struct Waiver {
     /// The finding's code, as in `W01`.
     #[schemars(length(max = 8), regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]
     pub code: String,
-    /// The VMs: `NAME`, `SOURCE/NAME` or `SOURCE/ID`.
+    /// The VMs: `NAME`, `SOURCE/NAME` or `SOURCE/ID`, or globs of those.
     #[schemars(length(min = 1, max = 5000), inner(length(min = 1, max = 512)))]
     pub vms: Vec<String>,
     /// Why it is accepted.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// The last day on which it holds, judged when the plan starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::units::LocalDate>")]
+    pub expires: Option<jiff::civil::Date>,
+}
+
+/// How bad findings of one code are in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeSeverity {
+    /// The findings' code.
+    #[schemars(length(max = 8), regex(pattern = "^[A-Z]{1,2}[0-9]{2,3}$"))]
+    pub code: String,
+    /// What they are to be.
+    pub severity: Severity,
+    /// Why.
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
 }

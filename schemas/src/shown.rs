@@ -1,6 +1,11 @@
 //! Text that others wrote, made safe to show.
+//!
+//! Names of VMs, notes, cells of other people's tables and words of servers may hold anything. Every
+//! output (terminal, tables, SARIF, JUnit, annotations, JSON, CSV) shows such text through this
+//! module, and adds the quoting of its own form.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// `text` with every character that could hide, reorder or forge what stands around it written as
 /// its escape: control characters (ANSI sequences begin with one), line and paragraph separators,
@@ -20,6 +25,64 @@ pub fn shown(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Several lines of ours, in which `shown` escapes everything but their ends: the last look at text
+/// before it is printed.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && hides(c)) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(shown).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
+/// JSON in whose strings such characters are written as `\uXXXX`: the same value to every program,
+/// and harmless on a terminal. (They stand in strings only, but for line ends.)
+pub fn json(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| c != '\n' && hides(c);
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hides(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("a String takes everything");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Rows of a CSV table, each ended by a line break.
+pub fn csv<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> String {
+    let mut table = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.as_ref().iter().map(|cell| csv_cell(cell)).collect();
+        table.push_str(&cells.join(","));
+        table.push('\n');
+    }
+    table
+}
+
+/// One cell of it. A spreadsheet takes one that begins with `=`, `+`, `-` or `@` for a formula; an
+/// apostrophe before it makes it text.
+fn csv_cell(text: &str) -> String {
+    let text = shown(text);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let text = if formula {
+        format!("'{text}")
+    } else {
+        text.into_owned()
+    };
+    if text.contains([',', '"', ';']) || text.starts_with(' ') || text.ends_with(' ') {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 /// Whether a terminal, a browser or an editor would not show the character as itself.
@@ -58,5 +121,33 @@ mod tests {
                 "{plain}"
             );
         }
+    }
+
+    // Lines stay lines; nothing else that hides is left.
+    #[test]
+    fn several_lines() {
+        assert_eq!(lines("a\nb\rc\n"), "a\nb\\rc\n");
+        assert!(matches!(lines("a\nb"), Cow::Borrowed(_)));
+    }
+
+    // The value is the same, and nothing hidden is left.
+    #[test]
+    fn json_keeps_its_value() {
+        let value = serde_json::json!({ "name": "a\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}b" });
+        let text = format!("{value:#}");
+        let safe = json(&text);
+        assert!(!safe.contains(|c| c != '\n' && hides(c)));
+        let read: serde_json::Value = serde_json::from_str(&safe).expect("JSON");
+        assert_eq!(read, value);
+    }
+
+    // No cell begins a formula, ends its row, or leaves its column.
+    #[test]
+    fn cells() {
+        assert_eq!(csv_cell("web"), "web");
+        assert_eq!(csv_cell("=cmd()"), "'=cmd()");
+        assert_eq!(csv_cell(" @SUM(A1)"), "' @SUM(A1)");
+        assert_eq!(csv_cell("\t=1"), "\\t=1");
+        assert_eq!(csv_cell("a,\"b\"\nc"), "\"a,\"\"b\"\"\\nc\"");
     }
 }

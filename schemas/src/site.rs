@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conditions::{CommonStatus, initial_status};
+use crate::facts::{FactsFile, Requirement};
 use crate::ids::{
     Namespace, ObjectName, OccurrenceId, SourceName, SourceNetworkName, TargetName,
     TargetNetworkName, WindowName, WorkloadName,
@@ -49,6 +50,14 @@ pub struct SiteSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 400))]
     pub freezes: Vec<Freeze>,
+    /// Tables of what people know of VMs: owner, virtio drivers, last backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub facts: Vec<FactsFile>,
+    /// What must be known of VMs before they are moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub require: Vec<Requirement>,
     /// How waves are run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,

@@ -393,6 +393,35 @@ impl fmt::Display for Percent {
 
 text_unit!(Percent, "^(100|[0-9]{1,2})%$", "a share, as in 10%");
 
+/// A number of days, written `7d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Days(pub u32);
+
+impl FromStr for Days {
+    type Err = DaysError;
+
+    fn from_str(text: &str) -> Result<Self, DaysError> {
+        text.strip_suffix('d')
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| DaysError(text.to_owned()))
+    }
+}
+
+/// Why a text is not a number of days.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a number of days: write a whole number with `d`, as in `7d`")]
+pub struct DaysError(String);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d", self.0)
+    }
+}
+
+text_unit!(Days, "^[0-9]{1,4}d$", "a number of days, as in 7d");
+
 /// The schema of a local day: `2026-12-18`. A marker for schemas, never a value.
 pub enum LocalDate {}
 

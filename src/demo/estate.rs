@@ -65,6 +65,7 @@ fn inventory() -> Inventory {
             (SourceName::from("dc1"), source!("dc1")),
         ]),
         targets: BTreeMap::from([(TargetName::from("hv1"), target)]),
+        ..Inventory::default()
     }
 }
 

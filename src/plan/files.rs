@@ -4,12 +4,14 @@
 //! header and are of this plan; never one that the ledger or an approval names. Each file is
 //! written beside its place and then moved there, so that none is ever half-written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kube::ResourceExt as _;
 use planner::Planned;
+use schemas::ids::{SourceName, VmId, VmName};
 use schemas::wave::MigrationWave;
 use schemas::yaml;
 use serde_json::{Value, json};
@@ -161,7 +163,7 @@ fn stale(
 }
 
 /// The waves of this plan in `folder` that `plan` wrote, by file name.
-pub(super) fn committed(
+pub(crate) fn committed(
     folder: &Utf8Path,
     plan: &LoadedPlan,
 ) -> Result<Vec<MigrationWave>, Failure> {
@@ -178,6 +180,19 @@ fn ours(path: &Utf8Path) -> Option<MigrationWave> {
     }
     Some(yaml::read::<MigrationWave>(&text).ok()?.value)
 }
+
+/// The VMs of waves, by source and name.
+pub(crate) fn names(waves: &[MigrationWave]) -> Names {
+    let mut found = Names::new();
+    for import in waves.iter().flat_map(|wave| &wave.spec.imports) {
+        let names = found.entry(import.vm.source.clone()).or_default();
+        let ids = names.entry(import.name.clone()).or_default();
+        ids.insert(import.vm.id.clone());
+    }
+    found
+}
+
+type Names = BTreeMap<SourceName, BTreeMap<VmName, BTreeSet<VmId>>>;
 
 /// Writes and removes.
 pub(super) fn apply(changes: &[FileChange]) -> Result<(), Failure> {

@@ -10,12 +10,14 @@ mod finder;
 mod machines;
 mod names;
 mod networks;
+mod people;
 mod scratch;
 pub mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
 pub mod version;
+mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +26,6 @@ use schemas::ids::{Namespace, ObjectName, TargetName, VmKey, WorkloadName};
 use schemas::inventory::{Inventory, Observed, SourceInventory, SourceKind, TargetInventory, Vm};
 use schemas::shown::shown;
 
-use crate::diagnostic::{Diagnostic, File, Level, Place, Problem};
 use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedTarget, ResolvedVm};
 use table::Check;
 use version::Version;
@@ -259,7 +260,8 @@ pub fn check(plan: ResolvedPlan, inventory: &Inventory) -> Checked {
     let excludes = names::exclusive(&estate);
 
     let mut plan = plan;
-    let waived = waive(&mut plan, &mut findings);
+    waivers::set_severities(&plan, &mut findings);
+    let waived = waivers::waive(&plan, &mut findings);
     sort(&mut findings);
     exclude(&mut plan, &findings);
     let mut checked = Checked {
@@ -305,57 +307,6 @@ pub(crate) fn sort(findings: &mut [Finding]) {
             &b.evidence,
         ))
     });
-}
-
-/// Accepts findings that the plan waives, and notes waivers that accept nothing. Gives the waived
-/// codes by VM.
-fn waive(plan: &mut ResolvedPlan, findings: &mut [Finding]) -> BTreeMap<VmKey, Vec<String>> {
-    let mut by_vm: BTreeMap<(String, VmKey), Vec<usize>> = BTreeMap::new();
-    for (i, finding) in findings.iter().enumerate() {
-        if let Subject::Vm { key, .. } = &finding.subject {
-            by_vm
-                .entry((finding.code.clone(), key.clone()))
-                .or_default()
-                .push(i);
-        }
-    }
-    let mut waived: BTreeMap<VmKey, BTreeSet<String>> = BTreeMap::new();
-    for waiver in &plan.waivers {
-        let mut idle = Vec::new();
-        for key in &waiver.vms {
-            match by_vm.get(&(waiver.code.clone(), key.clone())) {
-                Some(hits) => {
-                    for i in hits {
-                        findings[*i].waived_by = Some(waiver.reason.clone());
-                    }
-                    waived
-                        .entry(key.clone())
-                        .or_default()
-                        .insert(waiver.code.clone());
-                }
-                // What has been moved has no findings any more; its waiver is no mistake.
-                None if plan.vm(key).is_none() => {}
-                None => idle.push(key.to_string()),
-            }
-        }
-        if !idle.is_empty() {
-            plan.warnings.push(Diagnostic {
-                level: Level::Warning,
-                place: Place {
-                    file: File::Plan,
-                    path: format!("waivers[{}]", waiver.position),
-                },
-                problem: Problem::IdleWaiver {
-                    code: waiver.code.clone(),
-                    vms: idle,
-                },
-            });
-        }
-    }
-    waived
-        .into_iter()
-        .map(|(key, codes)| (key, codes.into_iter().collect()))
-        .collect()
 }
 
 /// Takes blocked VMs out of the plan, and then, workload by workload, all that wait for one.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use schemas::finding::Severity;
 
-use super::{Estate, Hit, disks, machines, names, networks, scratch, targets};
+use super::{Estate, Hit, disks, machines, names, networks, people, scratch, targets, waivers};
 
 /// One check.
 pub struct Check {
@@ -58,6 +58,14 @@ pub const CHECKS: &[&Check] = &[
     &disks::WR005,
     &WR006,
     &machines::WR007,
+    &people::WR050,
+    &people::WR051,
+    &people::WR052,
+    &people::WR053,
+    &people::WR054,
+    &waivers::WR055,
+    &waivers::WR056,
+    &waivers::WR057,
 ];
 
 /// Found by the schedule (`crate::pipeline`), so it looks for nothing by itself.

@@ -79,7 +79,7 @@ fn wr001(estate: &Estate<'_>) -> Vec<Hit> {
                 );
                 hits.push(
                     Hit::on(Subject::Workload(workload.name.clone()), evidence)
-                        .at(format!("workloads[{}].dependsOn", workload.position)),
+                        .at(format!("{}.dependsOn", estate.plan.workload_path(workload))),
                 );
             }
         }

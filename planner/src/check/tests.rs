@@ -545,12 +545,202 @@ fn waivers() {
         .map(|(key, codes)| format!("{key} {codes:?}"))
         .collect();
     assert_eq!(waived, [r#"dc1/42-db2 ["W01"]"#]);
-    let warning = &checked.plan.warnings[0];
-    assert_eq!(warning.place.path, "waivers[0]");
+    let about: Vec<_> = told(&checked, "WR055");
     assert_eq!(
-        warning.problem.to_string(),
-        "the waiver of `W01` for `dc1/42-app1` accepts nothing: no such finding"
+        about,
+        ["Warning plan: no finding `W01` of `dc1/42-app1` at waivers[0].vms[1]"]
     );
+}
+
+/// Findings of that code, each with its place.
+fn told(checked: &Checked, code: &str) -> Vec<String> {
+    let line = |finding: &schemas::finding::Finding| {
+        let subject = match &finding.subject {
+            Subject::Vm { key, .. } => key.to_string(),
+            _ => "plan".to_owned(),
+        };
+        let at = finding.path.as_deref().unwrap_or_default();
+        format!(
+            "{:?} {subject}: {} at {at}",
+            finding.severity, finding.evidence
+        )
+    };
+    let findings = checked.findings.iter();
+    findings.filter(|f| f.code == code).map(line).collect()
+}
+
+// A waiver ends with its last day, and the finding counts again; a glob is told where it meets more
+// VMs without the finding than with it; a plan's severity raises a code, and lowers no blocker.
+#[test]
+fn waivers_end_and_widths() {
+    let plan = |waiver: &str| {
+        format!(
+            "start: \"2026-11-28T00:00:00Z\"\n{CHAIN}waivers:\n- {{ code: W01, {waiver}, reason: tried }}\n"
+        )
+    };
+    let last = checked(&blocked_chain(&plan(
+        "vms: [ERP-DB-02], expires: 2026-11-28",
+    )));
+    assert_eq!(told(&last, "WR056"), [""; 0]);
+    assert_eq!(last.plan.vms.len(), 5);
+    let over = checked(&blocked_chain(&plan(
+        "vms: [ERP-DB-02], expires: 2026-11-27",
+    )));
+    assert_eq!(
+        told(&over, "WR056"),
+        [
+            "Warning plan: the waiver of `W01` for 1 VM held until 2026-11-27, and 2026-11-28 is after \
+          that at waivers[0]"
+        ]
+    );
+    assert_eq!(over.plan.vms.len(), 2);
+    let wide = checked(&blocked_chain(&plan("vms: [\"dc1/*\"]")));
+    assert_eq!(
+        told(&wide, "WR057"),
+        ["Warning plan: `dc1/*` meets 3 VMs, of which 1 has `W01` at waivers[0].vms[0]"]
+    );
+    let narrow = checked(&blocked_chain(&plan("vms: [\"ERP-DB-*\"]")));
+    assert_eq!(told(&narrow, "WR057"), [""; 0]);
+    assert_eq!(narrow.plan.vms.len(), 5);
+
+    let rule = |code: &str, severity: &str| {
+        let rule =
+            format!("severities:\n- {{ code: {code}, severity: {severity}, reason: ours }}\n");
+        blocked_chain(&format!("{CHAIN}{rule}"))
+    };
+    let lowered = rule("W01", "warning");
+    assert_eq!(
+        lowered.told(),
+        "Error plan: spec.severities[0].severity: `W01` is a blocker, and a blocker is not lowered \
+         for a whole plan (waive it for the VMs that may be moved with it, by name)"
+    );
+}
+
+const TABLE: &[&[&str]] = &[
+    &["hostname", "virtio", "last_backup", "as_of"],
+    &["erp-db-01", "ready", "2026-11-27", "2026-11-20"],
+    &["ERP-DB-02", "no", "2026-11-01", "2026-11-20"],
+    &["cloud1/c-db", "ready", "", "2026-10-01"],
+];
+
+/// The estate with that table and these lines of the site.
+fn with_facts(plan: &str, table: &[&[&str]], require: &str) -> Fixture {
+    let text =
+        format!("facts: [ {{ file: prep.csv, key: hostname, maxAge: 30d }} ]\nrequire:\n{require}");
+    let mut fixture = Fixture::new(plan).site_lines(&text);
+    let row = |cells: &&[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+    let table = schemas::facts::FactTable {
+        columns: row(&table[0]),
+        rows: table[1..].iter().map(row).collect(),
+        lines: (2..).take(table.len() - 1).collect(),
+        as_of: None,
+    };
+    let tables = &mut fixture.inventory.knowledge.tables;
+    tables.insert("prep.csv".to_owned(), table);
+    fixture
+}
+
+const FACTS: &str = r#"
+start: "2026-11-28T00:00:00Z"
+workloads:
+- { name: db, select: [ { source: dc1, folder: erp/db }, { source: cloud1, names: [db] } ] }
+"#;
+
+// A fact that is missing, other or old is a finding with its value and where that comes from; a
+// fact that is a day is as old as that; what the plan states counts before all.
+#[test]
+fn requirements() {
+    let require = "- { fact: virtio, equals: ready, severity: warning }\n\
+                   - { fact: last_backup, maxAge: 1d }\n\
+                   - { when: { os: windows }, fact: bitlocker }\n";
+    let found = checked(&with_facts(FACTS, TABLE, require));
+    assert_eq!(
+        told(&found, "WR050"),
+        ["Blocker cloud1/c-db: `last_backup` is not known at require[1]"]
+    );
+    assert_eq!(
+        told(&found, "WR051"),
+        ["Warning dc1/42-db2: `virtio` is `no` (prep.csv), not `ready` at require[0]"]
+    );
+    assert_eq!(
+        told(&found, "WR052"),
+        [
+            "Blocker dc1/42-db2: `last_backup: 2026-11-01` is from 2026-11-01 (prep.csv), 27 days \
+             before the start; at most 1 are allowed at require[1]",
+            "Warning cloud1/c-db: `virtio: ready` is from 2026-10-01 (prep.csv), 58 days before the \
+             start; at most 30 are allowed at require[0]",
+        ]
+    );
+    let stated = format!(
+        "{FACTS}machines:\n- {{ vm: {{ source: dc1, name: ERP-DB-02 }}, facts: [ {{ name: virtio, value: ready }} ] }}\n"
+    );
+    assert_eq!(
+        told(&checked(&with_facts(&stated, TABLE, require)), "WR051"),
+        [""; 0]
+    );
+}
+
+// Rows that fit two VMs, a VM with two rows and a day that is none are told at their cells; rows of
+// other estates' VMs in one warning.
+#[test]
+fn tables() {
+    let table: &[&[&str]] = &[
+        &["hostname", "virtio", "as_of"],
+        &["web", "ready", ""],
+        &["db", "ready", "yesterday"],
+        &["cloud1/db", "ready", ""],
+        &["elsewhere", "ready", ""],
+    ];
+    let fixture = with_facts(FACTS, table, "- { fact: virtio }\n");
+    assert_eq!(
+        fixture.told(),
+        "Error facts[0]: row 1, column 1: `web` may be any of `cloud1/c-web1`, `cloud1/c-web2`, \
+         `cloud1/c-web3` (write `SOURCE/NAME` or `SOURCE/ID` in its place)\n\
+         Error facts[0]: row 2, column 3: `yesterday` is no day (write year, month and day, as in \
+         `2026-11-20`)\n\
+         Error facts[0]: row 3, column 1: `cloud1/c-db` has a row already, in line 3 (keep one of \
+         the two rows)\n\
+         Warning facts[0]: row 4, column 1: 1 row is of no VM of the inventory: `elsewhere`"
+    );
+}
+
+// Who got a name that committed waves have is held back until somebody selects it by its id.
+#[test]
+fn late_twins() {
+    let plan = |select: &str| {
+        let plan =
+            format!("workloads:\n- name: web\n  select: [ {{ source: cloud1, {select} }} ]\n");
+        let mut fixture = Fixture::new(&plan);
+        let names = fixture.inventory.knowledge.committed.entry("cloud1".into());
+        let ids = names.or_default().entry("web".into()).or_default();
+        ids.extend(["c-web1".into(), "c-web2".into()]);
+        fixture
+    };
+    has(
+        &plan("names: [web]"),
+        "WR053",
+        "Blocker cloud1/c-web3: `web` in the waves is `cloud1/c-web1`, `cloud1/c-web2`; this one is 1 disk, 20 GiB",
+    );
+    has_not(&plan("ids: [c-web1, c-web2, c-web3]"), "WR053");
+    has_not(&plan("names: [db]"), "WR053");
+}
+
+// What was to be gone by a day, and is not, is told.
+#[test]
+fn overdue() {
+    let plan = |by: &str| {
+        Fixture::new(&format!(
+            "start: \"2026-11-28T00:00:00Z\"\nworkloads:\n- {{ name: db, select: [ {{ source: cloud1, names: [db] }} ] }}\n\
+             outOfScope:\n- {{ source: dc1, folder: erp/db, reason: retired, by: {by} }}\n"
+        ))
+    };
+    assert_eq!(
+        told(&checked(&plan("2026-11-27")), "WR054"),
+        [
+            "Warning plan: `dc1/42-db1`, `dc1/42-db2` still there on 2026-11-28, after 2026-11-27 at outOfScope[0]"
+        ]
+    );
+    has_not(&plan("2026-11-28"), "WR054");
 }
 
 // The table is sorted, each code is its own, and each has a page that tells what to do.

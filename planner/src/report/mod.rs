@@ -7,8 +7,10 @@ pub(crate) mod clock;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod twins;
 
 pub(crate) use clock::Clock;
+pub use twins::{Twin, TwinVm, Twins};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use schemas::finding::{Finding, Severity};
 use schemas::forecast::ImportForecast;
 use schemas::ids::{OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName};
+use schemas::inventory::Inventory;
 use schemas::units::{Bytes, Seconds};
 use serde::Serialize;
 
@@ -71,6 +74,9 @@ pub struct PlanReport {
     pub all_at_once: AtOnce,
     /// VMs that were selected and are not moved, by key.
     pub left_out: Vec<LeftOut>,
+    /// Names that several VMs of one source bear, where the plan moves one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub twins: Vec<Twins>,
     /// All findings, the worst first.
     pub findings: Vec<Finding>,
 }
@@ -153,6 +159,7 @@ impl PlanReport {
         problem: &Problem,
         schedule: &Schedule,
         rendered: &Rendered,
+        inventory: &Inventory,
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);
@@ -191,6 +198,7 @@ impl PlanReport {
                 scratch: at_once.scratch,
             },
             left_out,
+            twins: twins::of(plan, inventory),
             findings: checked.findings.clone(),
         }
     }

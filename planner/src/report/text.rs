@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 use schemas::finding::{Finding, Severity, Subject};
+use schemas::shown::shown;
 use schemas::units::Bytes;
 
 use super::clock::Clock;
@@ -15,6 +16,9 @@ use crate::diagnostic::{count, list};
 const WIDTH_MAX: usize = 100;
 /// Most reasons for leaving VMs out that are told; JSON has them all.
 const REASONS_SHOWN_MAX: usize = 12;
+
+/// Most names of several VMs that are told; JSON has them all.
+const TWINS_SHOWN_MAX: usize = 5;
 
 /// The report as `windrow plan` prints it. `locate` says where a field of plan or site stands, as
 /// in `plans/erp/plan.yaml:22`.
@@ -28,6 +32,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         outcome(&mut text, report);
     }
     left_out(&mut text, report);
+    twins(&mut text, report);
     if !report.findings.is_empty() {
         text.push('\n');
         text.push_str(&findings(&report.findings, locate));
@@ -230,6 +235,34 @@ fn left_out(text: &mut String, report: &PlanReport) {
         let more = reasons.len() - REASONS_SHOWN_MAX;
         let noun = count(more, "more reason");
         writeln!(text, "  and {noun}; `-o json` lists all").expect(INFALLIBLE);
+    }
+}
+
+/// VMs that bear one name, each with what tells it apart.
+fn twins(text: &mut String, report: &PlanReport) {
+    for twins in report.twins.iter().take(TWINS_SHOWN_MAX) {
+        writeln!(
+            text,
+            "\n{} of {} are called `{}`",
+            count(twins.vms.len(), "VM"),
+            twins.source,
+            shown(twins.name.as_str())
+        )
+        .expect(INFALLIBLE);
+        for twin in &twins.vms {
+            let left = if twin.planned { "" } else { " (not moved)" };
+            let line = format!("{}{left}: {}", twin.vm.id, twin.twin);
+            paragraph(text, "  ", &shown(&line));
+        }
+    }
+    if let Some(more) = report
+        .twins
+        .len()
+        .checked_sub(TWINS_SHOWN_MAX)
+        .filter(|n| *n > 0)
+    {
+        let noun = count(more, "more name");
+        writeln!(text, "\n{noun} of several VMs; `-o json` lists all").expect(INFALLIBLE);
     }
 }
 

@@ -21,6 +21,7 @@ pub struct SourceIndex<'a> {
     pub inventory: &'a SourceInventory,
     by_id: BTreeMap<&'a VmId, &'a Vm>,
     by_name: BTreeMap<&'a VmName, Vec<&'a Vm>>,
+    storage_names: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Index<'a> {
@@ -57,11 +58,20 @@ impl<'a> SourceIndex<'a> {
         for vm in by_id.values() {
             by_name.entry(&vm.name).or_default().push(*vm);
         }
+        let storage = inventory.storage.iter();
         Self {
             inventory,
             by_id,
             by_name,
+            storage_names: storage
+                .map(|place| (place.id.as_str(), place.name.as_str()))
+                .collect(),
         }
+    }
+
+    /// The name of a datastore or volume type; its id where the snapshot has no name for it.
+    pub fn storage_name<'n>(&'n self, id: &'n str) -> &'n str {
+        self.storage_names.get(id).copied().unwrap_or(id)
     }
 
     /// What kind of place it is.

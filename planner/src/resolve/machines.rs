@@ -22,10 +22,10 @@ pub(super) fn resolve(
     site: &Site<'_>,
     index: &Index<'_>,
     claims: &Claims,
+    own: &BTreeMap<VmKey, usize>,
     inventory: &Inventory,
     out: &mut Diagnostics,
 ) -> (Vec<ResolvedVm>, Vec<Exclusion>) {
-    let own = own_entries(spec, site, index, claims, out);
     check_targets(spec, site, out);
     let ledger = Ledger::new(inventory);
     let (mut vms, mut exclusions) = (Vec::new(), Vec::new());
@@ -104,7 +104,8 @@ impl<'a> Context<'a> {
             name: vm.name.clone(),
             kind,
             workload: self.workload.name.clone(),
-            path: format!("workloads[{}].select[{}]", claim.workload, claim.item),
+            path: claim.path.clone(),
+            by_id: claim.by_id,
             entry: self.entry,
             target: target.name.clone(),
             namespace: namespace.clone(),
@@ -254,7 +255,7 @@ impl<'a> Ledger<'a> {
 }
 
 /// For each VM that `machines` speaks of, the entry's position.
-fn own_entries(
+pub(super) fn own_entries(
     spec: &PlanSpec,
     site: &Site<'_>,
     index: &Index<'_>,

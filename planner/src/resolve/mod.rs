@@ -6,10 +6,14 @@
 //! guesses: a name that fits two VMs, or none, is an error.
 
 mod dependencies;
+mod expand;
+pub mod facts;
 mod freezes;
 mod index;
 mod machines;
+pub(crate) mod matcher;
 mod order;
+pub(crate) mod pattern;
 pub mod reference;
 mod select;
 mod services;
@@ -23,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::footprint::Footprint;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use schemas::finding::Severity;
 use schemas::ids::{
     Namespace, ObjectName, OccurrenceId, PlanName, SourceNetworkName, TargetName, VmKey, VmName,
     WindowName, WorkloadName,
@@ -34,10 +40,12 @@ use schemas::site::{Assumptions, Policy, SiteSpec};
 use schemas::units::{Bytes, Seconds, Span};
 use schemas::wave::{WaveNetwork, WaveSource};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Level};
 
+pub use expand::Generated;
+pub use facts::{Facts, ResolvedRequirement};
 pub use freezes::ResolvedFreeze;
-pub use index::Index;
+pub use index::{Index, SourceIndex};
 pub use services::ResolvedService;
 
 /// A plan in which nothing is left to choose but the time.
@@ -71,6 +79,20 @@ pub struct ResolvedPlan {
     pub vms: Vec<ResolvedVm>,
     /// VMs that a selector met and that the plan does not move, sorted by key.
     pub exclusions: Vec<Exclusion>,
+    /// VMs that are out of scope, each with its position in the plan's `outOfScope`.
+    pub out_of_scope: BTreeMap<VmKey, usize>,
+    /// Until when what is out of scope is so, by position in the plan's `outOfScope`.
+    pub scope_ends: BTreeMap<usize, Date>,
+    /// Workloads that `workloadsFrom` made; their positions count on from those of `workloads`.
+    pub generated: Vec<Generated>,
+    /// What people know of VMs.
+    pub facts: Facts,
+    /// What must be known of them, in the site's order.
+    pub requirements: Vec<ResolvedRequirement>,
+    /// The day on which ages and expiries are judged.
+    pub day: Option<Date>,
+    /// How bad findings are here, in the plan's order.
+    pub severities: Vec<ResolvedSeverity>,
     /// Findings that are accepted, in the plan's order.
     pub waivers: Vec<ResolvedWaiver>,
     /// What stands before a path of the site in findings: `inlineSite.`, or nothing where the site
@@ -92,6 +114,15 @@ impl ResolvedPlan {
         self.workloads
             .iter()
             .find(|workload| workload.name == *name)
+    }
+
+    /// Where a workload stands: as in `workloads[1]`, or `workloadsFrom[0]` for those that it made.
+    pub fn workload_path(&self, workload: &ResolvedWorkload) -> String {
+        let written = self.workloads.len() - self.generated.len();
+        match workload.position.checked_sub(written) {
+            Some(made) => format!("workloadsFrom[{}]", self.generated[made].from),
+            None => format!("workloads[{}]", workload.position),
+        }
     }
 
     /// The service that a workload is in.
@@ -232,12 +263,41 @@ pub struct ResolvedWave {
 pub struct ResolvedWaiver {
     /// The finding's code.
     pub code: String,
-    /// The VMs.
-    pub vms: Vec<VmKey>,
+    /// The VMs, as they are written.
+    pub entries: Vec<WaivedVms>,
     /// Why it is accepted.
     pub reason: String,
+    /// Its last day, if that is over.
+    pub expired: Option<Date>,
     /// Its position in the plan's `waivers`, for paths.
     pub position: usize,
+}
+
+impl ResolvedWaiver {
+    /// All its VMs; one that two entries meet comes twice.
+    pub fn vms(&self) -> impl Iterator<Item = &VmKey> {
+        self.entries.iter().flat_map(|entry| &entry.vms)
+    }
+}
+
+/// An entry of a waiver's `vms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaivedVms {
+    /// As written: one VM, or a glob.
+    pub text: String,
+    /// The VMs of the plan that it means.
+    pub vms: Vec<VmKey>,
+    /// Where it stands, as in `waivers[0].vms[1]`.
+    pub path: String,
+}
+
+/// How bad findings of one code are in this plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedSeverity {
+    /// The code.
+    pub code: String,
+    /// What they are to be.
+    pub severity: Severity,
 }
 
 /// One VM, and exactly what is to become of it.
@@ -251,8 +311,10 @@ pub struct ResolvedVm {
     pub kind: SourceKind,
     /// Its workload.
     pub workload: WorkloadName,
-    /// The selector that met it, as in `workloads[1].select[0]`.
+    /// The selector that met it, as in `workloads[1].select[0]` or `workloadsFrom[0]`.
     pub path: String,
+    /// Whether its id was given, rather than a name or a pattern that it meets.
+    pub by_id: bool,
     /// The position of its entry in the plan's `machines`, if it has one.
     pub entry: Option<usize>,
     /// The target it goes to.
@@ -383,18 +445,24 @@ pub fn resolve(
 ) -> Result<ResolvedPlan, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::default();
     let out = &mut diagnostics;
-    let spec = &plan.spec;
-    let inline = spec.inline_site.is_some();
+    let inline = plan.spec.inline_site.is_some();
 
     let site = site::look_up(site, inline, inventory, out);
     let index = Index::of(inventory);
     index::check(inventory, out);
+    let day = facts::day(&plan.spec, &site, inventory);
+    facts::check_day(&plan.spec, &site, day, out);
+    let mut look = select::Look::new(&site, &index);
+    let mut claims = select::claim(&plan.spec, &mut look, out);
+    let generated = expand::expand(&plan.spec, &mut look, &mut claims, out);
+    let spec = &expand::expanded(&plan.spec, &generated);
     let windows = windows::resolve(&site, spec.start, out);
     let freezes = freezes::resolve(&site, out);
     let (mut workloads, mut waves) = dependencies::resolve(spec, &site, &windows, out);
     let services = services::resolve(spec, &mut workloads, out);
-    let claims = select::claim(spec, &site, &index, out);
-    let (mut vms, exclusions) = machines::resolve(spec, &site, &index, &claims, inventory, out);
+    let own = machines::own_entries(spec, &site, &index, &claims, out);
+    let (mut vms, exclusions) =
+        machines::resolve(spec, &site, &index, &claims, &own, inventory, out);
     order::resolve(
         spec,
         (&site, &index, &claims),
@@ -403,11 +471,16 @@ pub fn resolve(
         &mut vms,
         out,
     );
-    let waivers = waivers::resolve(spec, &index, &claims, out);
+    let people = facts::join(spec, &site, &index, &own, inventory, out);
+    let requirements = facts::requirements(&site, out);
+    let waivers = waivers::resolve(spec, &index, &claims, day, out);
+    let severities = waivers::severities(spec, out);
     let used: BTreeSet<&TargetName> = vms.iter().map(|vm| &vm.target).collect();
     let targets = site::resolve_targets(&site, &used, out);
-    if diagnostics.has_errors() {
-        return Err(diagnostics.into_vec());
+    let mut found = diagnostics.into_vec();
+    expand::name_places(&plan.spec, &generated, &mut found);
+    if found.iter().any(|found| found.level == Level::Error) {
+        return Err(found);
     }
 
     Ok(ResolvedPlan {
@@ -429,8 +502,20 @@ pub fn resolve(
         waves,
         vms,
         exclusions,
+        out_of_scope: claims.out_of_scope,
+        scope_ends: spec
+            .out_of_scope
+            .iter()
+            .enumerate()
+            .filter_map(|(i, entry)| Some((i, entry.by?)))
+            .collect(),
+        generated,
+        facts: people,
+        requirements,
+        day,
+        severities,
         waivers,
         site_prefix: if inline { "inlineSite." } else { "" },
-        warnings: diagnostics.into_vec(),
+        warnings: found,
     })
 }

@@ -542,3 +542,184 @@ workloads:
     );
     assert_eq!(good, "");
 }
+
+/// The estate, with more to select by.
+fn labelled(plan: &str) -> Fixture {
+    use schemas::inventory::{Power, Project, Storage};
+    let mut fixture = Fixture::new(plan)
+        .vm("dc1", "ERP-DB-01", |vm| {
+            vm.tags = vec!["AppID/erp".to_owned(), "tier/db".to_owned()];
+            vm.disks[0].storage = Some("datastore-11".to_owned());
+        })
+        .vm("dc1", "ERP-DB-02", |vm| {
+            vm.tags = vec!["AppID/CRM 2".to_owned()]
+        })
+        .vm("dc1", "erp-app-01", |vm| {
+            vm.attributes.insert("AppID".to_owned(), "erp".to_owned());
+            vm.vapp = Some("erp-vapp".to_owned());
+        })
+        .vm("cloud1", "db", |vm| {
+            vm.project = Some(Project {
+                id: "p-1".to_owned(),
+                name: Some("harbor".to_owned()),
+            });
+            vm.server_groups = vec!["db-apart".to_owned()];
+            vm.tags = vec!["AppID=erp".to_owned()];
+        })
+        .observed("dc1", "42-db2", |seen| seen.power = Some(Power::Off));
+    let source = fixture.inventory.sources.get_mut("dc1");
+    source.expect("a source").storage.push(Storage {
+        id: "datastore-11".to_owned(),
+        name: "san1".to_owned(),
+        ..Storage::default()
+    });
+    fixture
+}
+
+// Each field of a selector narrows it; all of them must hold.
+#[test]
+fn fields() {
+    for (selector, expected) in [
+        ("source: dc1, tags: [\"AppID/erp\"]", "dc1/42-db1"),
+        ("source: dc1, tags: [db]", "dc1/42-db1"),
+        ("source: dc1, tags: [\"AppID/*\"]", "dc1/42-db1 dc1/42-db2"),
+        ("source: dc1, tags: [db, \"AppID/*\"]", "dc1/42-db1"),
+        (
+            "source: dc1, attributes: [ { name: AppID, value: \"er*\" } ]",
+            "dc1/42-app1",
+        ),
+        (
+            "source: dc1, attributes: [ { name: AppID } ]",
+            "dc1/42-app1",
+        ),
+        ("source: dc1, vapp: erp-vapp", "dc1/42-app1"),
+        ("source: dc1, datastore: \"san*\"", "dc1/42-db1"),
+        ("source: dc1, power: stopped", "dc1/42-db2"),
+        (
+            "source: dc1, network: prod, folder: \"erp/app\"",
+            "dc1/42-app1 dc1/42-app2",
+        ),
+        ("source: cloud1, project: harbor", "cloud1/c-db"),
+        ("source: cloud1, project: p-1", "cloud1/c-db"),
+        ("source: cloud1, serverGroup: db-apart", "cloud1/c-db"),
+    ] {
+        let plan = format!("workloads:\n- {{ name: a, select: [ {{ {selector} }} ] }}\n");
+        assert_eq!(keys(&labelled(&plan)).join(" "), expected, "{selector}");
+    }
+    let told = |selector: &str| {
+        labelled(&format!(
+            "workloads:\n- {{ name: a, select: [ {{ {selector} }} ] }}\n"
+        ))
+        .told()
+    };
+    insta::assert_snapshot!(
+        [
+            told("source: dc1, tags: [\"AppID/epr\"], folder: erp/db"),
+            told("source: cloud1, vapp: x, project: \"[\""),
+        ]
+        .join("\n")
+    );
+}
+
+// `exclude` leaves VMs to others; one that leaves nothing is a mistake, one without effect a doubt.
+#[test]
+fn exclude() {
+    let plan = |exclude: &str| {
+        Fixture::new(&format!(
+            "workloads:\n- name: app\n  select: [ {{ source: dc1, folder: \"erp/**\" }} ]\n  exclude: [ {{ source: dc1, {exclude} }} ]\n"
+        ))
+    };
+    assert_eq!(
+        keys(&plan("match: \"*-app-*\"")),
+        ["dc1/42-db1", "dc1/42-db2"]
+    );
+    insta::assert_snapshot!(
+        [
+            plan("folder: \"erp/**\"").told(),
+            plan("names: [erp-app-1]").told(),
+            plan("match: nothing").told(),
+        ]
+        .join("\n")
+    );
+}
+
+// One workload for each value; what is selected by name or out of scope is not taken again, a
+// template never, and what has no value is named.
+#[test]
+fn workloads_from() {
+    let fixture = labelled(
+        r#"
+workloads:
+- { name: db, select: [ { source: dc1, names: [ERP-DB-01] } ] }
+workloadsFrom:
+- { source: dc1, groupBy: "tag:AppID", name: "app-{key}", namespace: "app-{key}", dependsOn: [db] }
+- { source: cloud1, groupBy: "tag:AppID" }
+outOfScope:
+- { source: dc1, names: [erp-app-02], reason: retired }
+"#,
+    );
+    let plan = fixture.resolved();
+    let vms: Vec<_> = plan
+        .vms
+        .iter()
+        .map(|vm| format!("{} {} {} {}", vm.key, vm.workload, vm.namespace, vm.path))
+        .collect();
+    assert_eq!(
+        vms,
+        [
+            "cloud1/c-db erp erp workloadsFrom[1]",
+            "dc1/42-db1 db erp workloads[0].select[0]",
+            "dc1/42-db2 app-crm-2 app-crm-2 workloadsFrom[0]",
+        ]
+    );
+    assert_eq!(plan.out_of_scope.len(), 1);
+    insta::assert_snapshot!(fixture.told());
+    let folders = labelled("workloadsFrom: [ { source: dc1, groupBy: \"folder:2\" } ]");
+    let workloads: Vec<_> = folders
+        .resolved()
+        .workloads
+        .into_iter()
+        .map(|w| w.name)
+        .collect();
+    assert_eq!(workloads, ["erp-app", "erp-db"]);
+    let wrong = labelled(
+        "workloadsFrom:\n- { source: dc1, groupBy: \"attribute:AppId\", dependsOn: [bd] }\n- { source: cloud1, groupBy: folder }",
+    );
+    insta::assert_snapshot!(wrong.told());
+}
+
+// What two workloads want, or one wants and the plan leaves, is told with both places.
+#[test]
+fn both() {
+    let fixture = Fixture::new(
+        r#"
+workloads:
+- { name: db, select: [ { source: dc1, folder: "erp/db" } ] }
+outOfScope:
+- { source: dc1, match: "ERP-*", reason: retired }
+"#,
+    );
+    let found = fixture.resolve().expect_err("a contradiction");
+    let also = found[0]
+        .problem
+        .also()
+        .map(|(place, what)| format!("{place}: {what}"));
+    assert_eq!(found[0].place.path, "outOfScope[0]");
+    assert_eq!(
+        also.as_deref(),
+        Some("plan: spec.workloads[0].select[0]: `db` takes them here")
+    );
+}
+
+// A day is needed where there is something to judge by it.
+#[test]
+fn no_day() {
+    let fixture = Fixture::new(
+        "workloads:\n- { name: db, select: [ { source: cloud1, names: [db] } ] }\nwaivers:\n- { code: W01, vms: [db], reason: r, expires: 2026-12-01 }\n",
+    );
+    assert!(
+        fixture
+            .told()
+            .starts_with("Error plan: spec.waivers[0].expires: an age or expiry")
+    );
+}

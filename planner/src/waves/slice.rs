@@ -56,7 +56,7 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
     let waivers = plan
         .waivers
         .iter()
-        .filter(|waiver| waiver.vms.iter().any(|key| keys.contains(key)))
+        .filter(|waiver| waiver.vms().any(|key| keys.contains(key)))
         .map(|waiver| &spec.waivers[waiver.position]);
     digest::of(&PlanSlice {
         plan: &plan.name,
@@ -65,6 +65,7 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
         workloads: spec
             .workloads
             .iter()
+            .chain(plan.generated.iter().map(|made| &made.workload))
             .filter(|w| workloads.contains(&w.name))
             .collect(),
         machines: entries.into_iter().map(|i| &spec.machines[i]).collect(),

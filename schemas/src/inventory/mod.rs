@@ -33,6 +33,7 @@ pub use self::target::{
 };
 pub use self::vm::{Flavor, GuestOs, Lookup, RootDisk, Vm};
 
+use crate::facts::Knowledge;
 use crate::ids::{SourceName, TargetName};
 
 /// The schema named in each file's first line.
@@ -54,6 +55,8 @@ pub struct Inventory {
     pub sources: BTreeMap<SourceName, SourceInventory>,
     /// By the target's name in the site.
     pub targets: BTreeMap<TargetName, TargetInventory>,
+    /// What people know of its VMs.
+    pub knowledge: Knowledge,
 }
 
 /// One source's snapshot. All lists are sorted by id.

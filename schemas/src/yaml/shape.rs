@@ -256,7 +256,27 @@ const INSTANT: (&str, &str) = (
 );
 
 /// Patterns of our schemas: what has that form, and how it is written.
-const FORMS: [(&str, &str, &str); 11] = [
+const FORMS: [(&str, &str, &str); 15] = [
+    (
+        "^[0-9]{1,4}d$",
+        "a number of days",
+        "a whole number with `d`, as in `7d`",
+    ),
+    (
+        "^(tag:.+|attribute:.+|folder|folder:[1-9])$",
+        "what VMs can be grouped by",
+        "`tag:CATEGORY`, `attribute:NAME`, `folder` or `folder:N`",
+    ),
+    (
+        "^[-a-z0-9]*\\{key\\}[-a-z0-9]*$",
+        "a name for workloads",
+        "lower-case letters, digits and `-` around `{key}`, as in `app-{key}`",
+    ),
+    (
+        "^[-a-z0-9]*(\\{key\\})?[-a-z0-9]*$",
+        "a name for namespaces",
+        "lower-case letters, digits, `-` and `{key}`, as in `app-{key}`",
+    ),
     (
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         "a name",
