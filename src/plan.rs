@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Print as a table, JSON or YAML
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+    /// Print what other admission policies and scratch sizes would give, and write nothing
+    #[arg(long, conflicts_with_all = ["check", "detailed_exitcode"])]
+    tradeoff: bool,
     /// Write nothing; fail if what is on disk is not what would be written
     #[arg(long, conflicts_with = "detailed_exitcode")]
     check: bool,
@@ -61,6 +64,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         Ok(decided) => decided,
         Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
     };
+    if arguments.tradeoff {
+        let tradeoff = planner::tradeoff::tradeoff(&decided.problem);
+        match arguments.output {
+            Format::Table => output.data(&tradeoff.text()),
+            format => {
+                let value = serde_json::to_value(&tradeoff).expect("it has a JSON form");
+                data(format, &value, output);
+            }
+        }
+        return Ok(Outcome::Done);
+    }
     let files = Files::of(&decided, &folder);
     let keep = named_waves(&loaded, &inventory)?;
     let changes = files.compare(&loaded, &keep)?;

@@ -13,8 +13,10 @@
 //! which an inventory lists its VMs.
 
 pub mod check;
+pub mod critical;
 pub mod diagnostic;
 pub mod diff;
+pub mod downtime;
 pub mod estimate;
 pub mod explain;
 #[cfg(test)]
@@ -24,6 +26,8 @@ pub mod pipeline;
 pub mod report;
 pub mod resolve;
 pub mod schedule;
+pub mod tradeoff;
+mod unplaced;
 pub mod waves;
 
 pub use pipeline::{Planned, Refusal, plan, plan_after};

@@ -12,10 +12,11 @@ use schemas::wave::MigrationWave;
 
 use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
-use crate::report::PlanReport;
+use crate::report::{PlanReport, TargetFit};
 use crate::resolve::{ExclusionReason, resolve};
 use crate::schedule::{Problem, Schedule, UnplacedReason, Violation, check_schedule, schedule};
 use crate::waves::{Inputs, Rendered, render};
+use crate::{downtime, unplaced};
 
 /// What `windrow plan` makes of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Planned {
     pub warnings: Vec<Diagnostic>,
     /// The plan with its findings, without what is left out.
     pub checked: Checked,
+    /// What was scheduled.
+    pub problem: Problem,
     /// When each import starts, and why not earlier.
     pub schedule: Schedule,
 }
@@ -73,7 +76,13 @@ pub fn plan_after(
 ) -> Result<Planned, Refusal> {
     let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
     let mut checked = check::check(resolved, inventory);
-    let (problem, schedule) = place(&mut checked)?;
+    let whole = Problem::new(&checked);
+    let fits = fits(&checked, &whole);
+    let (problem, schedule) = place(&mut checked, whole)?;
+    checked
+        .findings
+        .extend(downtime::over_budget(&checked.plan, &schedule));
+    check::sort(&mut checked.findings);
     if checked.plan.policy.on_blocker == OnBlocker::Refuse && checked.is_blocked() {
         return Err(Refusal::Blocked {
             findings: checked.findings,
@@ -94,19 +103,32 @@ pub fn plan_after(
             committed,
         },
     );
-    let report = PlanReport::new(&checked, &problem, &schedule, &rendered, inventory);
+    let report = PlanReport::new(&checked, &problem, &schedule, &rendered, inventory, fits);
     Ok(Planned {
         rendered,
         report,
         warnings: checked.plan.warnings.clone(),
         checked,
+        problem,
         schedule,
     })
 }
 
+/// What each target's engine needs for all that keeps windows, beside what those give.
+fn fits(checked: &Checked, problem: &Problem) -> Vec<TargetFit> {
+    if checked.plan.windows.is_empty() {
+        return Vec::new();
+    }
+    let fit = |(position, target): (usize, &crate::schedule::Target)| TargetFit {
+        target: target.name.clone(),
+        needs: unplaced::busy(problem, position),
+        given: unplaced::open(problem, position),
+    };
+    problem.targets.iter().enumerate().map(fit).collect()
+}
+
 /// Schedules, and takes out what has no place.
-fn place(checked: &mut Checked) -> Result<(Problem, Schedule), Refusal> {
-    let problem = Problem::new(checked);
+fn place(checked: &mut Checked, problem: Problem) -> Result<(Problem, Schedule), Refusal> {
     let schedule =
         schedule(&problem).expect("resolving refuses workloads that wait for each other");
     if schedule.unplaced.is_empty() {
@@ -114,36 +136,35 @@ fn place(checked: &mut Checked) -> Result<(Problem, Schedule), Refusal> {
         return Ok((problem, schedule));
     }
     let mut reasons: BTreeMap<VmKey, ExclusionReason> = BTreeMap::new();
-    for unplaced in &schedule.unplaced {
-        let Some(vm) = checked.plan.vm(&unplaced.vm) else {
+    for out in &schedule.unplaced {
+        let Some(vm) = checked.plan.vm(&out.vm) else {
             continue;
         };
         let window = checked
             .plan
             .workload(&vm.workload)
             .and_then(|w| w.window.clone());
-        let evidence = match &unplaced.reason {
-            UnplacedReason::Behind { vm: before } => {
-                let reason = ExclusionReason::Behind(vec![before.clone()]);
-                reasons.insert(unplaced.vm.clone(), reason);
-                continue;
-            }
-            reason => reason.to_string(),
-        };
-        checked.findings.push(
-            check::Hit::vm(vm, evidence)
-                .finding(check::table::check("WR004").expect("in the table")),
-        );
+        if let UnplacedReason::Behind { vm: before } = &out.reason {
+            let reason = ExclusionReason::Behind(vec![before.clone()]);
+            reasons.insert(out.vm.clone(), reason);
+            continue;
+        }
+        if let Some(told) = unplaced::told(&checked.plan, &problem, vm, &out.reason) {
+            let hit = check::Hit::vm(vm, told.evidence).remedy(told.remedy);
+            let check = check::table::check("WR004").expect("in the table");
+            checked.findings.push(hit.finding(check));
+        }
         let reason = window.map_or(
             ExclusionReason::Blocked(vec!["WR004".to_owned()]),
             ExclusionReason::NoWindow,
         );
-        reasons.insert(unplaced.vm.clone(), reason);
+        reasons.insert(out.vm.clone(), reason);
     }
     check::sort(&mut checked.findings);
     checked.take_out(reasons);
     // What is left had a place beside those; it is placed again without them.
-    place(checked)
+    let left = Problem::new(checked);
+    place(checked, left)
 }
 
 /// Says which imports are predicted to run past their window.

@@ -73,6 +73,8 @@ pub enum Subject {
     },
     /// A workload.
     Workload(WorkloadName),
+    /// A service.
+    Service(WorkloadName),
     /// A source.
     Source(SourceName),
     /// A target.

@@ -7,6 +7,7 @@
 
 mod disks;
 mod finder;
+mod foretold;
 mod machines;
 mod names;
 mod networks;

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use schemas::finding::Severity;
 
-use super::{Estate, Hit, disks, machines, names, networks, people, scratch, targets, waivers};
+use super::{
+    Estate, Hit, disks, foretold, machines, names, networks, people, scratch, targets, waivers,
+};
 
 /// One check.
 pub struct Check {
@@ -58,6 +60,8 @@ pub const CHECKS: &[&Check] = &[
     &disks::WR005,
     &WR006,
     &machines::WR007,
+    &foretold::WR040,
+    &foretold::WR041,
     &people::WR050,
     &people::WR051,
     &people::WR052,

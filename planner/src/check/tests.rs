@@ -32,7 +32,7 @@ fn hits(fixture: &Fixture, code: &str) -> Vec<String> {
         .map(|finding| {
             let subject = match finding.subject {
                 Subject::Vm { key, .. } => key.to_string(),
-                Subject::Workload(name) => name.to_string(),
+                Subject::Workload(name) | Subject::Service(name) => name.to_string(),
                 Subject::Source(name) => name.to_string(),
                 Subject::Target(name) => name.to_string(),
                 Subject::Plan => "plan".to_owned(),

@@ -17,13 +17,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity};
 use schemas::forecast::ImportForecast;
-use schemas::ids::{OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName};
+use schemas::ids::{
+    OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
+};
 use schemas::inventory::Inventory;
 use schemas::units::{Bytes, Seconds};
 use serde::Serialize;
 
 use crate::check::Checked;
 use crate::diagnostic::list;
+use crate::downtime;
 use crate::resolve::{Exclusion, ExclusionReason, ResolvedPlan};
 use crate::schedule::{Problem, Schedule, all_at_once};
 use crate::waves::Rendered;
@@ -60,8 +63,15 @@ pub struct PlanReport {
     pub origin: Option<Timestamp>,
     /// The zone that times are shown in.
     pub time_zone: String,
+    /// What each target's engine needs for all that keeps windows, beside what those give; empty
+    /// where there are no windows.
+    pub windows: Vec<TargetFit>,
     /// The waves, by number.
     pub waves: Vec<WaveLine>,
+    /// The services that have something to move, in the plan's order.
+    pub services: Vec<ServiceLine>,
+    /// The workloads that have something to move, in the plan's order.
+    pub workloads: Vec<WorkloadLine>,
     /// The last machine is ready.
     pub ends: Seconds,
     /// No schedule can end before.
@@ -79,6 +89,106 @@ pub struct PlanReport {
     pub twins: Vec<Twins>,
     /// All findings, the worst first.
     pub findings: Vec<Finding>,
+}
+
+/// What a target's engine needs, beside what the windows give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetFit {
+    /// The target.
+    pub target: TargetName,
+    /// Its engine is busy for so long with all imports that keep windows, those without a place too.
+    pub needs: Seconds,
+    /// Their windows are open for so long.
+    pub given: Seconds,
+}
+
+impl TargetFit {
+    /// Hundredths of what is needed that the windows give, at most all of it.
+    pub fn percent(&self) -> u64 {
+        (self.given.0 * 100 / self.needs.0.max(1)).min(100)
+    }
+}
+
+/// One service in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceLine {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The change's number in another system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    /// Its machines.
+    pub vms: usize,
+    /// First guest off.
+    pub starts: Seconds,
+    /// Last machine ready.
+    pub ends: Seconds,
+    /// It is down for so long: in each occurrence from the first guest off to the last machine ready.
+    pub downtime: Seconds,
+    /// In so many occurrences of its windows.
+    pub occurrences: usize,
+    /// It should be down no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Seconds>,
+}
+
+/// One workload in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadLine {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Its machines.
+    pub vms: usize,
+    /// First guest off.
+    pub starts: Seconds,
+    /// Last machine ready.
+    pub ends: Seconds,
+    /// As a service's.
+    pub downtime: Seconds,
+}
+
+fn service_lines(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<ServiceLine> {
+    let downs = downtime::services(plan, schedule);
+    let services = plan.services.iter().zip(downs);
+    services
+        .filter_map(|(service, down)| {
+            let down = down?;
+            Some(ServiceLine {
+                name: service.name.clone(),
+                owner: service.owner.clone(),
+                change: service.change.clone(),
+                vms: down.vms,
+                starts: down.starts,
+                ends: down.ends,
+                downtime: down.down,
+                occurrences: down.occurrences,
+                budget: service.budget.map(|budget| budget.0),
+            })
+        })
+        .collect()
+}
+
+fn workload_lines(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<WorkloadLine> {
+    let downs = downtime::workloads(plan, schedule);
+    let workloads = plan.workloads.iter().zip(downs);
+    workloads
+        .filter_map(|(workload, down)| {
+            let down = down?;
+            Some(WorkloadLine {
+                name: workload.name.clone(),
+                vms: down.vms,
+                starts: down.starts,
+                ends: down.ends,
+                downtime: down.down,
+            })
+        })
+        .collect()
 }
 
 /// One wave in a line.
@@ -160,6 +270,7 @@ impl PlanReport {
         schedule: &Schedule,
         rendered: &Rendered,
         inventory: &Inventory,
+        windows: Vec<TargetFit>,
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);
@@ -186,7 +297,10 @@ impl PlanReport {
                 .iter()
                 .find_map(|window| window.time_zone.clone())
                 .unwrap_or_else(|| "UTC".to_owned()),
+            windows,
             waves: wave_lines(checked, rendered),
+            services: service_lines(plan, schedule),
+            workloads: workload_lines(plan, schedule),
             ends: schedule.ends(),
             ends_at_least: schedule.bound.ends,
             gap_percent: schedule.gap(),

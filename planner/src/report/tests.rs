@@ -83,3 +83,104 @@ fn nothing_left() {
     );
     insta::assert_snapshot!(text(&fixture), @"erp: nothing to move; 1 VM moved before");
 }
+
+const SERVICES: &str = r#"
+services:
+- { name: erp, workloads: [db, app], together: true, downtimeBudget: 20m, owner: erp-team, refs: { change: CHG0034567 } }
+- { name: shop, workloads: [web], downtimeBudget: 4h }
+"#;
+
+// Services have a table of their own, and one that is down for longer than its budget is a finding.
+#[test]
+fn services() {
+    let plan = format!("{PLAN}{SERVICES}");
+    insta::assert_snapshot!(text(&Fixture::new(&plan).windows(NIGHTS)));
+}
+
+/// What is said of the VMs without a place, a line for each finding of the schedule.
+fn no_place(fixture: &Fixture) -> String {
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let findings = planned.report.findings.iter();
+    let findings = findings.filter(|finding| finding.code == "WR004");
+    let mut lines: Vec<_> = findings
+        .map(|finding| format!("{}\n  {}", finding.evidence, finding.remedy))
+        .collect();
+    lines.dedup();
+    lines.join("\n")
+}
+
+const ONE: &str = r#"
+start: "2026-11-23T00:00:00+01:00"
+workloads:
+- { name: db, select: [ { source: dc1, folder: erp/db } ] }
+- { name: web, select: [ { source: cloud1, ids: [c-web1] } ], dependsOn: [db] }
+"#;
+
+// What has no place says what would give it one: a window that is too short with its reserve, a
+// freeze that swallows all, a dependency in a later pinned wave.
+#[test]
+fn what_would_make_it_fit() {
+    let reserve = format!("{NIGHTS}\n  rollbackReserve: 2h55m");
+    let too_short = no_place(&Fixture::new(ONE).windows(&reserve));
+
+    let mut frozen = Fixture::new(ONE).windows(NIGHTS);
+    frozen.site.freezes = vec![schemas::site::Freeze {
+        from: "2026-11-01".parse().expect("a day"),
+        to: "2029-01-06".parse().expect("a day"),
+        time_zone: None,
+        reason: "year end".to_owned(),
+        services: Vec::new(),
+    }];
+
+    let pins = "waves: [ { name: late, workloads: [db], occurrence: 2026-11-28 }, \
+                { name: early, workloads: [web], occurrence: 2026-11-25 } ]";
+    let pinned = Fixture::new(&format!("{ONE}{pins}")).windows(NIGHTS);
+
+    let all = [
+        ("too short", too_short),
+        ("frozen", no_place(&frozen)),
+        ("pinned", no_place(&pinned)),
+    ];
+    let shown: Vec<_> = all
+        .iter()
+        .map(|(name, text)| format!("{name}\n{text}"))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+// Why a VM is where it is: by scratch, by what it waits for, by its window.
+#[test]
+fn explained() {
+    let mut fixture = Fixture::new(PLAN).windows(NIGHTS);
+    fixture.site.targets[0].scratch.capacity = Some("100Gi".parse().expect("a quantity"));
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let locate = |path: &str| format!("plan.yaml:7 ({path})");
+    let keys = planned.checked.plan.vms.iter().map(|vm| &vm.key);
+    let shown: Vec<String> = keys
+        .map(|key| {
+            let explained =
+                crate::explain::explain(&planned, &fixture.inventory, key, &locate).expect("known");
+            let section = explained.sections.iter().find(|s| s.title == "schedule");
+            format!(
+                "{key}\n  {}",
+                section.expect("it has a place").lines.join("\n  ")
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+// Downtime costs makespan, and more scratch never hurts: the trade-off says by how much.
+#[test]
+fn tradeoff() {
+    let fixture = Fixture::new(PLAN);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let tradeoff = crate::tradeoff::tradeoff(&planned.problem);
+    let [downtime, balanced, throughput] = &tradeoff.policies[..] else {
+        panic!("three policies")
+    };
+    assert!(downtime.downtime_mean <= throughput.downtime_mean);
+    assert!(throughput.ends <= downtime.ends);
+    assert!(balanced.chosen);
+    insta::assert_snapshot!(tradeoff.text());
+}

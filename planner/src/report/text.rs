@@ -8,7 +8,7 @@ use schemas::shown::shown;
 use schemas::units::Bytes;
 
 use super::clock::Clock;
-use super::{LeftOut, PlanReport, WaveLine};
+use super::{LeftOut, PlanReport, TargetFit, WaveLine};
 use crate::check::table;
 use crate::diagnostic::{count, list};
 
@@ -25,9 +25,11 @@ const TWINS_SHOWN_MAX: usize = 5;
 pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     paragraph(&mut text, "", &headline(report));
+    lacking(&mut text, report);
     if report.vms > 0 {
         text.push('\n');
         waves(&mut text, report);
+        services(&mut text, report);
         text.push('\n');
         outcome(&mut text, report);
     }
@@ -83,6 +85,68 @@ fn headline(report: &PlanReport) -> String {
     )
 }
 
+/// What the engine needs beside what the windows give, where that is less; with the levers.
+fn lacking(text: &mut String, report: &PlanReport) {
+    let short = |fit: &&TargetFit| fit.given < fit.needs;
+    let missed = report.left_out.iter().any(|out| out.kind == "noWindow");
+    for fit in report.windows.iter().filter(short).filter(|_| missed) {
+        let prose = format!(
+            "{} needs {} for all of it, its windows give {}: {} % fits; more or longer occurrences, \
+             another target, or a window of their own for VMs that are off would help",
+            fit.target,
+            whole(fit.needs),
+            whole(fit.given),
+            fit.percent()
+        );
+        paragraph(text, "  ", &prose);
+    }
+}
+
+/// The table of services, where there are any.
+fn services(text: &mut String, report: &PlanReport) {
+    if report.services.is_empty() {
+        return;
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let head = [
+        "service", "VMs", "owner", "starts", "ends", "down", "budget",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    for service in &report.services {
+        let over = service.budget.is_some_and(|b| b < service.downtime);
+        let budget = service.budget.map(|budget| budget.to_string());
+        let times = match service.occurrences {
+            0 | 1 => String::new(),
+            n => format!(" in {n} nights"),
+        };
+        rows.push([
+            service.name.to_string(),
+            service.vms.to_string(),
+            service.owner.clone().unwrap_or_default(),
+            clock.moment(service.starts),
+            clock.until(service.starts, service.ends),
+            format!("{}{times}", service.downtime),
+            format!(
+                "{}{}",
+                budget.unwrap_or_default(),
+                if over { " ◀ over" } else { "" }
+            ),
+        ]);
+    }
+    text.push('\n');
+    table_of(text, &rows, |column| match column {
+        2 => report
+            .services
+            .iter()
+            .any(|service| service.owner.is_some()),
+        6 => report
+            .services
+            .iter()
+            .any(|service| service.budget.is_some()),
+        _ => true,
+    });
+}
+
 fn names<T: ToString>(names: &[T]) -> String {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     match names.as_slice() {
@@ -122,18 +186,28 @@ fn waves(text: &mut String, report: &PlanReport) {
             scratch(wave),
         ]);
     }
+    table_of(text, &rows, |column| column != 2 || windows);
+}
+
+/// Rows whose columns are as wide as what is in them; the second one holds numbers. `shown` says
+/// which columns are there at all.
+pub(crate) fn table_of<const N: usize>(
+    text: &mut String,
+    rows: &[[String; N]],
+    shown: impl Fn(usize) -> bool,
+) {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
             .max()
             .unwrap_or(0)
     };
-    let widths: [usize; 8] = std::array::from_fn(width);
-    for row in &rows {
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in rows {
         let mut line = " ".to_owned();
         for (column, cell) in row.iter().enumerate() {
             match column {
-                2 if !windows => {}
+                hidden if !shown(hidden) => {}
                 1 => write!(line, " {cell:>width$} ", width = widths[column]).expect(INFALLIBLE),
                 _ => write!(line, " {cell:<width$} ", width = widths[column]).expect(INFALLIBLE),
             }
@@ -352,6 +426,7 @@ fn subjects(group: &[&Finding]) -> String {
                 vms.insert(key.to_string(), name.to_string());
             }
             Subject::Workload(name) => others.push(format!("workload `{name}`")),
+            Subject::Service(name) => others.push(format!("service `{name}`")),
             Subject::Source(name) => others.push(format!("source `{name}`")),
             Subject::Target(name) => others.push(format!("target `{name}`")),
             Subject::Plan => others.push("the plan".to_owned()),

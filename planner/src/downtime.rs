@@ -1,0 +1,118 @@
+//! How long systems are down: services and workloads as their owners see them.
+//!
+//! A service is down from the first of its guests that goes off to the last of its machines that
+//! is ready. Where it moves in several occurrences of a window it works in between, and the times
+//! add up.
+
+use std::collections::BTreeMap;
+
+use schemas::finding::{Finding, Subject};
+use schemas::ids::{OccurrenceId, VmKey, WindowName, WorkloadName};
+use schemas::units::Seconds;
+
+use crate::check::{Hit, table};
+use crate::resolve::{ResolvedPlan, ResolvedVm};
+use crate::schedule::{Schedule, Slot};
+
+/// How long something is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Down {
+    /// Its machines that are moved.
+    pub vms: usize,
+    /// For so long.
+    pub down: Seconds,
+    /// First guest off.
+    pub starts: Seconds,
+    /// Last machine ready.
+    pub ends: Seconds,
+    /// In so many occurrences of a window.
+    pub occurrences: usize,
+}
+
+/// Downtime of each service, in the plan's order; none of one that has nothing left to move.
+pub fn services(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Option<Down>> {
+    let slots = by_vm(schedule);
+    let of = |names: &[WorkloadName]| {
+        of_vms(
+            plan.vms.iter().filter(|vm| names.contains(&vm.workload)),
+            &slots,
+        )
+    };
+    plan.services.iter().map(|s| of(&s.workloads)).collect()
+}
+
+/// Downtime of each workload, in the plan's order; none of one that has nothing left to move.
+pub fn workloads(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Option<Down>> {
+    let slots = by_vm(schedule);
+    let mut members: BTreeMap<&WorkloadName, Vec<&ResolvedVm>> = BTreeMap::new();
+    for vm in &plan.vms {
+        members.entry(&vm.workload).or_default().push(vm);
+    }
+    let of = |name: &WorkloadName| {
+        let own = members.get(name).map_or(&[][..], Vec::as_slice);
+        of_vms(own.iter().copied(), &slots)
+    };
+    plan.workloads.iter().map(|w| of(&w.name)).collect()
+}
+
+fn by_vm(schedule: &Schedule) -> BTreeMap<&VmKey, &Slot> {
+    schedule.slots.iter().map(|slot| (&slot.vm, slot)).collect()
+}
+
+fn of_vms<'a>(
+    vms: impl Iterator<Item = &'a ResolvedVm>,
+    slots: &BTreeMap<&VmKey, &Slot>,
+) -> Option<Down> {
+    let mut spans: BTreeMap<Option<(&WindowName, &OccurrenceId)>, (Seconds, Seconds)> =
+        BTreeMap::new();
+    let mut count = 0;
+    for slot in vms.filter_map(|vm| slots.get(&vm.key)) {
+        count += 1;
+        let window = slot.window.as_ref().map(|w| (&w.name, &w.occurrence));
+        let (off, ready) = (slot.times.off, slot.times.ready);
+        spans
+            .entry(window)
+            .and_modify(|(from, to)| (*from, *to) = ((*from).min(off), (*to).max(ready)))
+            .or_insert((off, ready));
+    }
+    Some(Down {
+        vms: count,
+        down: spans.values().map(|(off, ready)| *ready - *off).sum(),
+        starts: spans.values().map(|(off, _)| *off).min()?,
+        ends: spans.values().map(|(_, ready)| *ready).max()?,
+        occurrences: spans.len(),
+    })
+}
+
+/// What is predicted to be down for longer than its budget: machines by their workload's, services
+/// by their own.
+pub(crate) fn over_budget(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Finding> {
+    let check = table::check("WR040").expect("in the table");
+    let mut findings = Vec::new();
+    let slots = by_vm(schedule);
+    for vm in &plan.vms {
+        let Some(workload) = plan.workload(&vm.workload) else {
+            continue;
+        };
+        if let Some(budget) = workload.budget
+            && let Some(slot) = slots.get(&vm.key)
+            && slot.times.downtime() > budget.0
+        {
+            let down = slot.times.downtime();
+            let evidence = format!("down for {down}, its budget is {}", budget.0);
+            let path = format!("workloads[{}].downtimeBudget", workload.position);
+            findings.push(Hit::vm(vm, evidence).at(path).finding(check));
+        }
+    }
+    for (service, down) in plan.services.iter().zip(services(plan, schedule)) {
+        if let (Some(budget), Some(down)) = (service.budget, down)
+            && down.down > budget.0
+        {
+            let evidence = format!("down for {}, its budget is {}", down.down, budget.0);
+            let path = format!("services[{}].downtimeBudget", service.position);
+            let subject = Subject::Service(service.name.clone());
+            findings.push(Hit::on(subject, evidence).at(path).finding(check));
+        }
+    }
+    findings
+}
