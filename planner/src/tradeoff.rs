@@ -3,6 +3,8 @@
 //!
 //! Each line is a schedule of its own, made as the plan's is; nothing here is interpolated.
 
+use std::fmt::Write as _;
+
 use schemas::ids::TargetName;
 use schemas::site::Admission;
 use schemas::units::{Bytes, Seconds};
@@ -15,6 +17,8 @@ pub const SCHEMA: &str = "windrow.tradeoff/1";
 
 /// Sizes of the scratch that are tried, in hundredths of what there is.
 const SCRATCH_HUNDREDTHS: [u64; 4] = [50, 75, 150, 200];
+
+const INFALLIBLE: &str = "a String takes everything";
 
 /// What other choices would give.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -152,10 +156,12 @@ impl Tradeoff {
         };
         table(&mut text, "policy", &self.policies, policy);
         for target in &self.scratch {
-            text.push_str(&format!(
-                "\nusable scratch on {}, with the policy as it is\n",
+            writeln!(
+                text,
+                "\nusable scratch on {}, with the policy as it is",
                 target.target
-            ));
+            )
+            .expect(INFALLIBLE);
             table(&mut text, "scratch", &target.choices, |choice| {
                 choice.usable.to_string()
             });
@@ -166,10 +172,12 @@ impl Tradeoff {
                         || (more.ends, more.placed) == (chosen.ends, chosen.placed)
                 })
             {
-                text.push_str(&format!(
-                    "  more would buy nothing: at most {} are held\n",
+                writeln!(
+                    text,
+                    "  more would buy nothing: at most {} are held",
                     chosen.scratch_peak
-                ));
+                )
+                .expect(INFALLIBLE);
             }
         }
         text

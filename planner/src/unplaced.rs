@@ -262,10 +262,8 @@ impl It<'_> {
     }
 
     fn clock(&self) -> Clock {
-        let zones = self.plan.windows.iter();
-        let zone = zones
-            .filter_map(|window| window.time_zone.as_deref())
-            .next();
+        let mut zones = self.plan.windows.iter();
+        let zone = zones.find_map(|window| window.time_zone.as_deref());
         Clock::new(self.plan.start, zone.unwrap_or("UTC"))
     }
 }

@@ -105,14 +105,14 @@ fn barriers_and_single_dependencies() {
     });
     assert_eq!(state(&view, "old"), waits);
     decide(&mut picture, 20, |wave| {
-        wave.barriers[0].machines = vec![of("old")]
+        wave.barriers[0].machines = vec![of("old")];
     });
     let view = step(&picture, t(0)).view;
     assert_eq!(state(&view, "old"), MachineState::Waiting(Wait::Turn));
 
     let mut picture = observed();
     decide(&mut picture, 20, |wave| {
-        wave.imports[0].after = vec![of("db")]
+        wave.imports[0].after = vec![of("db")];
     });
     let view = step(&picture, t(0)).view;
     let on = key("db");

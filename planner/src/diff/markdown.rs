@@ -89,8 +89,8 @@ fn found(title: &str, findings: &[Finding]) -> String {
         let (code, evidence) = (&finding.code, span(&finding.evidence));
         let about = match &finding.subject {
             schemas::finding::Subject::Vm { name, .. } => span(name.as_str()),
-            schemas::finding::Subject::Workload(name) => span(name.as_str()),
-            schemas::finding::Subject::Service(name) => span(name.as_str()),
+            schemas::finding::Subject::Workload(name)
+            | schemas::finding::Subject::Service(name) => span(name.as_str()),
             schemas::finding::Subject::Source(name) => span(name.as_str()),
             schemas::finding::Subject::Target(name) => span(name.as_str()),
             schemas::finding::Subject::Plan => "the plan".to_owned(),

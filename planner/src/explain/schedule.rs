@@ -58,9 +58,10 @@ pub(super) fn lines(subject: &Subject<'_>) -> Vec<String> {
 /// `export 1 h 31 min, images 34 min, boot 90 s; basis: 110 MiB/s assumed`.
 fn phases(job: &Job) -> String {
     let estimates = &job.estimates;
-    let shutdown = match job.guest_runs {
-        true => format!("shutdown {}, ", estimates.shutdown.value),
-        false => "its guest is off already, ".to_owned(),
+    let shutdown = if job.guest_runs {
+        format!("shutdown {}, ", estimates.shutdown.value)
+    } else {
+        "its guest is off already, ".to_owned()
     };
     format!(
         "{shutdown}export {} at {}, images {} at {}, boot {}; at its worst {} from creation to ready",
@@ -186,9 +187,10 @@ fn neighbours(subject: &Subject<'_>) -> Vec<String> {
     after.extend(vm.after.iter().map(name));
     if !after.is_empty() {
         let place = format!("workloads[{}].dependsOn", workload.position);
-        let place = match workload.depends_on.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", (subject.locate)(&place)),
+        let place = if workload.depends_on.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", (subject.locate)(&place))
         };
         parts.push(format!("after: {}{place}", list(&after)));
     }
@@ -237,11 +239,12 @@ fn over(subject: &Subject<'_>, slot: &Slot) -> Option<String> {
     let plan = &subject.planned.checked.plan;
     let budget = plan.workload(&plan.vm(subject.key)?.workload)?.budget?.0;
     let down = slot.times.downtime();
-    Some(match down > budget {
-        true => format!(
+    Some(if down > budget {
+        format!(
             "over its downtime budget of {budget} by {}",
             down.saturating_sub(budget)
-        ),
-        false => format!("within its downtime budget of {budget}"),
+        )
+    } else {
+        format!("within its downtime budget of {budget}")
     })
 }

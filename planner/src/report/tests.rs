@@ -84,11 +84,11 @@ fn nothing_left() {
     insta::assert_snapshot!(text(&fixture), @"erp: nothing to move; 1 VM moved before");
 }
 
-const SERVICES: &str = r#"
+const SERVICES: &str = r"
 services:
 - { name: erp, workloads: [db, app], together: true, downtimeBudget: 20m, owner: erp-team, refs: { change: CHG0034567 } }
 - { name: shop, workloads: [web], downtimeBudget: 4h }
-"#;
+";
 
 // Services have a table of their own, and one that is down for longer than its budget is a finding.
 #[test]
