@@ -10,10 +10,10 @@ use super::generate::Generator;
 use super::project::{Network, Project, Side, Time, Unsolvable};
 use super::random::Random;
 
-/// The search's parameters.
+/// The search's parameters, chosen on half of the instances of J30 and J90.
 #[derive(Clone, Debug)]
 pub(super) struct Tuning {
-    /// Individuals of a population.
+    /// Size of a population in percent of what [`population`] says.
     pub population: usize,
     /// Individuals of which the best becomes father.
     pub tournament: usize,
@@ -21,21 +21,41 @@ pub(super) struct Tuning {
     pub swaps: usize,
     /// Children out of 1,000 whose father is a new list of chance.
     pub strangers: usize,
-    /// Length of the part that is the father's: least and most, in percent.
+    /// Length of the part that is ordered as the father's: least and most, in percent.
     pub part: (usize, usize),
 }
 
 impl Tuning {
-    /// For a project of this size and a budget.
-    pub fn of(_network: &Network, _schedules: u64) -> Self {
-        Self {
-            population: 50,
-            tournament: 2,
-            swaps: 50,
-            strangers: 100,
-            part: (25, 75),
+    pub const CHOSEN: Self = Self {
+        population: 100,
+        tournament: 2,
+        swaps: 50,
+        strangers: 100,
+        part: (25, 75),
+    };
+}
+
+/// Fewest and most individuals of a population.
+const POPULATION: (usize, usize) = (10, 2000);
+
+/// Individuals that suit a project and the schedules that can be generated in all: more time bears
+/// more variety, and larger projects need more generations. As measured on half of J30 and J90, about
+/// `1.62 · schedules^(2/3) / √activities`.
+fn population(activities: usize, schedules: u64) -> usize {
+    let schedules = u128::from(schedules.min(1_000_000_000));
+    let activities = activities.max(1) as u128;
+    let enough = |size: usize| (size as u128).pow(6) * activities.pow(3) >= 18 * schedules.pow(4);
+    let (least, most) = POPULATION;
+    let (mut low, mut high) = (least, most);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if enough(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
     }
+    low
 }
 
 /// The best schedule found.
@@ -125,7 +145,16 @@ impl Search<'_> {
     fn over(&self) -> bool {
         self.makespan <= self.enough
             || self.schedules > 0
-                && (self.schedules >= self.budget.schedules || (self.budget.expired)())
+                && (self.schedules >= self.budget.schedules || self.budget.elapsed() >= 1000)
+    }
+
+    /// Schedules that the budget is expected to allow in all; time is judged by what it gave so far.
+    fn expected(&self) -> u64 {
+        let pace = match self.budget.elapsed() {
+            0 => u64::MAX,
+            elapsed => self.schedules * 1000 / u64::from(elapsed),
+        };
+        pace.min(self.budget.schedules)
     }
 
     fn run(&mut self) {
@@ -162,11 +191,10 @@ impl Search<'_> {
 
     /// The first population: lists of chance with a preference for those with much behind them.
     fn first(&mut self) -> Vec<Individual> {
-        let mut population = Vec::with_capacity(self.tuning.population);
-        for _ in 0..self.tuning.population {
-            if self.over() {
-                break;
-            }
+        let mut population = Vec::new();
+        let mut tried = 0;
+        while !self.over() && tried < self.size() {
+            tried += 1;
             let mut list = std::mem::take(&mut self.list);
             self.sample(Side::Forward, &mut list);
             let mut individual = Individual::default();
@@ -176,6 +204,12 @@ impl Search<'_> {
             self.list = list;
         }
         population
+    }
+
+    /// Individuals of a population.
+    fn size(&self) -> usize {
+        let size = population(self.network.len(), self.expected()) * self.tuning.population / 100;
+        size.max(2)
     }
 
     /// A child of the mother, made to the other side; false if the budget was spent on a list for

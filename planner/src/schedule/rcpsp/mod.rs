@@ -33,18 +33,22 @@ use project::Network;
 pub struct Budget<'a> {
     /// Schedules that may be generated; each pass in either direction is one.
     pub schedules: u64,
-    /// Asked after each schedule whether to stop. One that looks at a clock makes the result
-    /// depend on the machine.
-    pub expired: &'a dyn Fn() -> bool,
+    /// How many thousandths of a limit of time are spent; asked after each schedule. One that looks
+    /// at a clock makes the result depend on the machine.
+    pub elapsed: Option<&'a dyn Fn() -> u32>,
 }
 
 impl Budget<'_> {
     /// So many schedules, however long they take.
-    pub fn schedules(schedules: u64) -> Self {
+    pub const fn schedules(schedules: u64) -> Self {
         Self {
             schedules,
-            expired: &|| false,
+            elapsed: None,
         }
+    }
+
+    fn elapsed(&self) -> u32 {
+        self.elapsed.map_or(0, |elapsed| elapsed())
     }
 }
 
@@ -69,19 +73,18 @@ pub struct Solution {
 /// # Errors
 /// If the project has no schedule.
 pub fn solve(project: &Project, budget: &Budget, seed: u64) -> Result<Solution, Unsolvable> {
-    solve_with(project, budget, seed, Tuning::of)
+    solve_with(project, budget, seed, &Tuning::CHOSEN)
 }
 
 fn solve_with(
     project: &Project,
     budget: &Budget,
     seed: u64,
-    tuning: impl FnOnce(&Network, u64) -> Tuning,
+    tuning: &Tuning,
 ) -> Result<Solution, Unsolvable> {
     let network = Network::new(project)?;
     let lower_bound = bound::lower_bound(project, &network);
-    let tuning = tuning(&network, budget.schedules);
-    let found = genetic::search(project, &network, budget, lower_bound, seed, &tuning)?;
+    let found = genetic::search(project, &network, budget, lower_bound, seed, tuning)?;
     Ok(Solution {
         start: found.start,
         makespan: found.makespan,

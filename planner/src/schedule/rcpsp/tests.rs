@@ -180,11 +180,11 @@ fn the_seed_decides() {
 #[test]
 fn the_caller_may_stop_it() {
     let project = project(11, 60, 4);
-    let left = Cell::new(10);
-    let expired = || left.replace(left.get() - 1) <= 0;
+    let asked = Cell::new(0);
+    let elapsed = || asked.replace(asked.get() + 100);
     let budget = Budget {
         schedules: u64::MAX,
-        expired: &expired,
+        elapsed: Some(&elapsed),
     };
     let solution = solve(&project, &budget, 1).unwrap();
     assert!(solution.schedules < 20, "{}", solution.schedules);

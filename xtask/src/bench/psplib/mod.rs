@@ -46,19 +46,18 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Some(path) => best_known(path)?,
         None => BTreeMap::new(),
     };
-    let limit = match arguments.seconds {
-        None => Duration::MAX,
-        Some(seconds) => Duration::try_from_secs_f64(seconds).context("read `--seconds`")?,
-    };
+    let limit = arguments.seconds.map(Duration::try_from_secs_f64);
+    let limit = limit.transpose().context("read `--seconds`")?;
     let mut csv = "instance,makespan,critical_path,lower_bound,schedules,seconds\n".to_owned();
     let mut table = Table::default();
     let mut valid = true;
     for instance in source::instances(&arguments.instances)? {
         let (name, project) = (&instance.name, &instance.project);
         let begin = Instant::now();
+        let elapsed = &|| thousandths(begin.elapsed(), limit.unwrap_or_default());
         let budget = Budget {
             schedules: arguments.schedules.unwrap_or(u64::MAX),
-            expired: &|| begin.elapsed() >= limit,
+            elapsed: limit.map(|_| elapsed as &dyn Fn() -> u32),
         };
         let solution = rcpsp::solve(project, &budget, arguments.seed)
             .with_context(|| format!("schedule {name}"))?;
@@ -85,6 +84,12 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     table.print();
     Ok(valid)
+}
+
+/// Of a limit; at most all of it.
+fn thousandths(spent: Duration, limit: Duration) -> u32 {
+    let share = spent.as_nanos() * 1000 / limit.as_nanos().max(1);
+    u32::try_from(share).unwrap_or(u32::MAX)
 }
 
 #[expect(clippy::print_stderr, reason = "what it has to say")]
