@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, diff, explain, inventory, plan, retry, schema, start,
-    status, stop, validate,
+    apply, approve, controller, crd, demo, diff, explain, inventory, plan, render, retry, schema,
+    start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -66,6 +66,7 @@ pub enum Verb {
     Inventory(inventory::Arguments),
     Plan(plan::Arguments),
     Diff(diff::Arguments),
+    Render(render::Arguments),
     Explain(explain::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
@@ -87,6 +88,7 @@ impl Verb {
             Self::Inventory(arguments) => inventory::run(arguments, output),
             Self::Plan(arguments) => plan::run(&arguments, output),
             Self::Diff(arguments) => diff::run(&arguments, output),
+            Self::Render(arguments) => render::run(&arguments, output),
             Self::Explain(arguments) => explain::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),

@@ -22,6 +22,7 @@ pub mod load;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod render;
 pub mod retry;
 pub mod runtime;
 pub mod schema;

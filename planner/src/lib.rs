@@ -22,6 +22,7 @@ pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod graph;
+pub mod manifests;
 pub mod pipeline;
 pub mod report;
 pub mod resolve;

@@ -26,6 +26,7 @@ pub mod forecast;
 pub mod ids;
 pub mod inventory;
 pub mod machine;
+pub mod objects;
 pub mod plan;
 pub mod select;
 pub mod shown;

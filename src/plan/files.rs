@@ -23,22 +23,24 @@ use crate::load::LoadedPlan;
 const HEADER_MARK: &str = "written by `windrow plan`";
 
 /// The files of a plan.
-pub(super) struct Files {
+pub(crate) struct Files {
     folder: Utf8PathBuf,
     wanted: Vec<(Utf8PathBuf, String)>,
 }
 
 /// What becomes of one file.
-pub(super) struct FileChange {
-    path: Utf8PathBuf,
+pub(crate) struct FileChange {
+    /// Which.
+    pub path: Utf8PathBuf,
     /// What.
     pub change: Change,
-    content: Option<String>,
+    /// What will be in it.
+    pub content: Option<String>,
 }
 
 /// What becomes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// It is right as it is.
     Unchanged,
     /// It is new, or has new content.
@@ -195,7 +197,7 @@ pub(crate) fn names(waves: &[MigrationWave]) -> Names {
 type Names = BTreeMap<SourceName, BTreeMap<VmName, BTreeSet<VmId>>>;
 
 /// Writes and removes.
-pub(super) fn apply(changes: &[FileChange]) -> Result<(), Failure> {
+pub(crate) fn apply(changes: &[FileChange]) -> Result<(), Failure> {
     for change in changes {
         let path = change.path.clone();
         match (change.change, &change.content) {
@@ -230,7 +232,7 @@ fn write(path: &Utf8Path, content: &str) -> io::Result<()> {
 }
 
 /// What was done, or would be, in a line or two.
-pub(super) fn told(changes: &[FileChange], check: bool) -> Vec<String> {
+pub(crate) fn told(changes: &[FileChange], check: bool) -> Vec<String> {
     let paths = |wanted: fn(&Change) -> bool| -> Vec<&Utf8Path> {
         changes
             .iter()

@@ -67,6 +67,69 @@ fn as_checked_in() {
     }
 }
 
+// What is rendered for each tool is what is checked in: read it as a reviewer would.
+#[test]
+fn rendered() {
+    for plan in ["plans/erp", "plans/pilot"] {
+        for tool in ["argocd", "flux", "plain"] {
+            let out = format!("{plan}/rendered/{tool}");
+            let repository = if tool == "flux" {
+                "migrations"
+            } else {
+                "https://git.example/migrations.git"
+            };
+            let render = [
+                "render", plan, "--for", tool, "--out", &out, "--repo", repository,
+            ];
+            let (code, said, talk) = windrow(&[&render[..], &["--check"]].concat());
+            assert_eq!(
+                (code, said.as_str()),
+                (0, ""),
+                "run `windrow {}`:\n{talk}",
+                render.join(" ")
+            );
+        }
+    }
+}
+
+// Into an empty folder: the same bytes; again: nothing is touched; stale files of ours go, others stay.
+#[test]
+fn rendered_on_disk() {
+    let folder = assert_fs::TempDir::new().expect("a folder");
+    let out = folder.path().to_str().expect("UTF-8");
+    let render = |more: &[&str]| {
+        let fixed = [
+            "render",
+            "plans/erp",
+            "--for",
+            "plain",
+            "--path",
+            "x",
+            "--out",
+            out,
+        ];
+        windrow(&[&fixed[..], more].concat())
+    };
+    assert_eq!(render(&["--check"]).0, 1, "differs");
+    assert!(
+        !folder.path().join("README.md").exists(),
+        "--check changes nothing"
+    );
+    assert_eq!(render(&[]).0, 0);
+    assert_eq!(render(&["--check"]).0, 0, "equal");
+    std::fs::write(folder.path().join("mine.yaml"), "kind: Mine\n").expect("written");
+    assert_eq!(render(&["--at-once", "1", "--check"]).0, 1, "differs");
+    assert_eq!(render(&["--at-once", "1"]).0, 0);
+    assert!(folder.path().join("030-app/1/imports.yaml").exists());
+    assert!(
+        !folder.path().join("030-app/imports.yaml").exists(),
+        "it is stale"
+    );
+    assert!(folder.path().join("mine.yaml").exists());
+    assert_eq!(render(&["--nope", "--check"]).0, 2, "usage");
+    assert_eq!(render(&["--harvester", "0.9"]).0, 2, "usage");
+}
+
 // Into an empty folder: the same bytes; again: nothing is touched; a stale wave of ours goes, a
 // foreign file and an approved wave stay.
 #[test]

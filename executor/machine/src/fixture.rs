@@ -170,7 +170,7 @@ pub(crate) fn observed() -> Observed {
     for (n, wave) in [(10, first), (20, second)] {
         for source in &wave.spec.sources {
             let object = SourceObject {
-                spec: SourceSpec::of(&wave_at(n), source).unwrap(),
+                spec: SourceSpec::of(&wave_at(n).namespace, source).unwrap(),
                 status: "clusterReady".to_owned(),
                 message: None,
                 created: t(0),

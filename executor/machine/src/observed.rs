@@ -165,16 +165,7 @@ pub struct SourceObject {
     pub created: jiff::Timestamp,
 }
 
-/// A source object's spec, one of the engine's three kinds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceSpec {
-    /// vCenter.
-    Vmware(schemas::upstream::VmwareSourceSpec),
-    /// OpenStack.
-    Openstack(schemas::upstream::OpenstackSourceSpec),
-    /// OVA.
-    Ova(schemas::upstream::OvaSourceSpec),
-}
+pub use schemas::objects::SourceSpec;
 
 /// What a `windrow-stop` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

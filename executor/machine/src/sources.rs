@@ -36,7 +36,7 @@ impl<'a> Sources<'a> {
     ) {
         for source in wave.spec.sources.iter().filter(|s| needed(&s.name)) {
             let place = At::new(at.namespace.clone(), source.name.clone());
-            let Some(spec) = SourceSpec::of(at, source) else {
+            let Some(spec) = SourceSpec::of(&at.namespace, source) else {
                 let reason = HoldReason::SourceDiffers { source: place };
                 self.holds.insert((at, &source.name), reason);
                 continue;

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{
     Header, Host, Inventory, LedgerLine, Network, Observed, Rule, SCHEMA, SourceInventory, Storage,
-    TargetClaim, TargetImage, TargetImport, TargetInventory, TargetSource, TargetVm, Vm,
+    TargetAbout, TargetClaim, TargetImage, TargetImport, TargetInventory, TargetSource, TargetVm, Vm,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -158,6 +158,11 @@ pub fn read(dir: &Utf8Path) -> Result<Inventory, SnapshotError> {
         });
     }
     Ok(inventory)
+}
+
+/// Reads what a target's snapshot in `folder` says of the cluster as a whole.
+pub fn read_about(folder: &Utf8Path) -> Result<TargetAbout, SnapshotError> {
+    read_object(&folder.join(TARGET))
 }
 
 fn read_source(folder: &Utf8Path) -> Result<SourceInventory, SnapshotError> {

@@ -143,7 +143,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Text as a code span that nothing in it can end; characters that hide others as escapes.
-fn span(text: &str) -> String {
+pub(crate) fn span(text: &str) -> String {
     let text = text.replace('\u{a0}', " ");
     let text = shown(&text);
     let mut longest = 0;

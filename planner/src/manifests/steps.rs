@@ -1,0 +1,83 @@
+//! What may be created together, where only the order of steps can hold anything back.
+//!
+//! Our controller creates an import when the engine is about to be free for it. Manifests in static
+//! order cannot: whatever is in one step is created at once, and all its guests go off. So a step
+//! holds no more than fits onto the scratch volume at the same time, nothing that waits for
+//! something else in it, and no two imports that would write the same files.
+
+use std::collections::BTreeSet;
+
+use schemas::ids::VmKey;
+use schemas::units::Bytes;
+use schemas::wave::{MigrationWave, WaveImport};
+
+/// The steps of a wave, in order, each with its imports sorted by VM.
+///
+/// `at_once`: most imports of one step.
+pub(super) fn steps(wave: &MigrationWave, at_once: Option<usize>) -> Vec<Vec<&WaveImport>> {
+    let spec = &wave.spec;
+    let mut imports: Vec<&WaveImport> = spec.imports.iter().collect();
+    imports.sort_by_key(|import| import.order);
+    let mut steps: Vec<Vec<&WaveImport>> = Vec::new();
+    let mut held = Bytes::default();
+    for import in imports {
+        let peak = import.size.peak.0;
+        let grown = Bytes(held.0.saturating_add(peak.0));
+        let fits = |step: &Vec<&WaveImport>| {
+            grown <= spec.scratch.0
+                && at_once.is_none_or(|most| step.len() < most)
+                && !step
+                    .iter()
+                    .any(|other| waits(wave, import, other) || apart(import, other))
+        };
+        if let Some(step) = steps.last_mut().filter(|step| fits(step)) {
+            step.push(import);
+            held = grown;
+        } else {
+            steps.push(vec![import]);
+            held = peak;
+        }
+    }
+    for step in &mut steps {
+        step.sort_by(|a, b| a.vm.cmp(&b.vm));
+    }
+    steps
+}
+
+/// Whether `import` must wait for `other`.
+fn waits(wave: &MigrationWave, import: &WaveImport, other: &WaveImport) -> bool {
+    let workload = wave
+        .spec
+        .workloads
+        .iter()
+        .find(|workload| workload.name == import.workload);
+    workload.is_some_and(|workload| workload.depends_on.contains(&other.workload))
+        || import.after.iter().any(|machine| machine.vm == other.vm)
+}
+
+/// Whether the engine would write the same files for both (N03, N04).
+fn apart(import: &WaveImport, other: &WaveImport) -> bool {
+    import.excludes.contains(&other.vm) || other.excludes.contains(&import.vm)
+}
+
+/// Machines that imports here wait for and that no wave before or here imports.
+pub(super) fn unmet<'a>(waves: &'a [&'a MigrationWave]) -> BTreeSet<&'a VmKey> {
+    let mut there: BTreeSet<&VmKey> = BTreeSet::new();
+    let mut unmet = BTreeSet::new();
+    for wave in waves {
+        there.extend(wave.spec.imports.iter().map(|import| &import.vm));
+        let workloads = wave
+            .spec
+            .prerequisites
+            .iter()
+            .flat_map(|before| &before.machines);
+        let single = wave.spec.imports.iter().flat_map(|import| &import.after);
+        unmet.extend(
+            workloads
+                .chain(single)
+                .map(|machine| &machine.vm)
+                .filter(|vm| !there.contains(vm)),
+        );
+    }
+    unmet
+}
