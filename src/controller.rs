@@ -24,6 +24,10 @@ pub struct Arguments {
     /// What the lease is held as [default: the host's name]
     #[arg(long, value_name = "TEXT")]
     identity: Option<String>,
+    /// Run no wave without an approval, also none whose site asks for none: whoever may write a wave
+    /// could otherwise do without the second pair of eyes
+    #[arg(long)]
+    require_approval: bool,
 }
 
 /// Runs the verb.
@@ -59,7 +63,16 @@ async fn control(arguments: &Arguments, output: &Output) -> Result<Outcome, Fail
 
     let scope = Scope::Target(arguments.target.clone());
     let mut progress = Progress::lines(output);
-    let ended = drive(&cluster, &lease, scope, Until::Stopped, stop, &mut progress).await;
+    let ended = drive(
+        &cluster,
+        &lease,
+        scope,
+        Until::Stopped,
+        stop,
+        &mut progress,
+        arguments.require_approval,
+    )
+    .await;
     lease.release().await;
     match ended {
         Ok(Ended::Finished(_) | Ended::Stopped(_)) => {

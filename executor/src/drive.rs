@@ -102,7 +102,7 @@ pub trait Observer: Send {
 }
 
 /// Drives the engine of `cluster` for what `scope` says, holding `lease`, until it ends or `stop`
-/// becomes true.
+/// becomes true. With `require_approval` a wave that says it needs no approval needs one all the same.
 pub async fn drive(
     cluster: &Cluster,
     lease: &Lease,
@@ -110,6 +110,7 @@ pub async fn drive(
     until: Until,
     stop: watch::Receiver<bool>,
     observer: &mut dyn Observer,
+    require_approval: bool,
 ) -> Result<Ended, Error> {
     // Boxed: a dozen watches start in it.
     let watches = Box::pin(Watches::start(cluster, scope)).await?;
@@ -127,6 +128,7 @@ pub async fn drive(
         statuses: BTreeMap::new(),
         scratch: None,
         refused: BTreeMap::new(),
+        require_approval,
         view: RunView::default(),
     };
     let ended = Box::pin(driver.run()).await;
@@ -166,6 +168,7 @@ struct Driver<'a> {
     /// The last listing of the scratch, and when.
     scratch: Option<(Instant, Option<BTreeSet<String>>)>,
     /// Imports that the API server will not have, and why.
+    require_approval: bool,
     refused: BTreeMap<At, String>,
     view: RunView,
 }
@@ -305,6 +308,7 @@ impl Driver<'_> {
             self.scratch = Some(files);
         }
         picture.observed.refused.clone_from(&self.refused);
+        picture.observed.require_approval = self.require_approval;
         picture
     }
 

@@ -83,7 +83,7 @@ fn approval(
     now: Timestamp,
     alarm: &mut Alarm,
 ) -> Option<HoldReason> {
-    if wave.spec.approval == ApprovalPolicy::None {
+    if wave.spec.approval == ApprovalPolicy::None && !observed.require_approval {
         return None;
     }
     let occurrence = wave.spec.window.as_ref().map(|window| &window.occurrence);

@@ -63,6 +63,9 @@ pub struct Observed {
     /// Imports whose creation the API server refused for good, by place, with what it said. The
     /// shell's memory: one that has forgotten asks the API server once more.
     pub refused: BTreeMap<At, String>,
+    /// Every wave needs an approval here, also one that says it needs none: who may write a wave
+    /// could otherwise do without the second pair of eyes.
+    pub require_approval: bool,
 }
 
 impl Observed {

@@ -253,6 +253,7 @@ impl World {
     pub fn observe(&self) -> Observed {
         let files = self.sim.listing().into_iter().map(|(name, _)| name);
         Observed {
+            require_approval: false,
             cluster_uid: CLUSTER.to_owned(),
             waves: self.waves.clone(),
             approvals: self.approvals.clone(),
