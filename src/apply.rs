@@ -297,7 +297,16 @@ async fn run_waves(
             .collect(),
     };
     let mut progress = Progress::new(output, plan.name().as_str());
-    drive(cluster, lease, scope, Until::Finished, stop, &mut progress, false).await
+    drive(
+        cluster,
+        lease,
+        scope,
+        Until::Finished,
+        stop,
+        &mut progress,
+        false,
+    )
+    .await
 }
 
 /// What it came to, and the last words.

@@ -457,13 +457,18 @@ fn holds() {
 #[test]
 fn required() {
     let mut picture = observed();
-    decide(&mut picture, 10, |wave| wave.approval = ApprovalPolicy::None);
+    decide(&mut picture, 10, |wave| {
+        wave.approval = ApprovalPolicy::None
+    });
     let created = |picture: &Observed| step(picture, t(0)).actions.len();
     assert!(created(&picture) > 0, "it runs");
     picture.require_approval = true;
     let step = step(&picture, t(0));
     assert_eq!(step.actions, []);
-    assert!(matches!(step.view.holds[0].reason, HoldReason::AwaitingApproval { .. }));
+    assert!(matches!(
+        step.view.holds[0].reason,
+        HoldReason::AwaitingApproval { .. }
+    ));
 }
 
 // An approval holds for one digest, one occurrence, and until it expires.

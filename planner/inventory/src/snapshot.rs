@@ -13,7 +13,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{
     Header, Host, Inventory, LedgerLine, Network, Observed, Rule, SCHEMA, SourceInventory, Storage,
-    TargetAbout, TargetClaim, TargetImage, TargetImport, TargetInventory, TargetSource, TargetVm, Vm,
+    TargetAbout, TargetClaim, TargetImage, TargetImport, TargetInventory, TargetSource, TargetVm,
+    Vm,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
