@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use executor::{Class, Cluster};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::snapshot::{self, SnapshotError};
-use inventory::{CredentialError, CredentialSource, Credentials, PullError};
+use inventory::{Access, CredentialError, CredentialSource, Credentials, PullError};
 use schemas::inventory::Gap;
 use schemas::site::{Source, Target};
 use schemas::suggest;
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Secrets from a manifest file, or from a folder `<secret>/<key>` as Kubernetes mounts it
     #[arg(long, value_name = "PATH")]
     credentials: Option<Utf8PathBuf>,
+    /// Read everything, also what has not changed since the last pull
+    #[arg(long)]
+    fresh: bool,
     /// Write the snapshots here [default: `inventory` beside the plan]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
@@ -136,8 +139,15 @@ struct Puller<'a> {
 impl Puller<'_> {
     async fn source(&mut self, source: &Source) -> Result<(), Failure> {
         let credentials = self.credentials(source).await?;
+        let importer = self.importer(source).await;
+        let cache = cache_folder().filter(|_| !self.arguments.fresh);
+        let access = Access {
+            credentials: credentials.as_ref(),
+            importer: importer.as_deref(),
+            cache: cache.as_deref(),
+        };
         let told = Told::new(self.output, source.name.as_str());
-        let pulled = inventory::pull_source(source, credentials.as_ref(), &told).await;
+        let pulled = inventory::pull_source(source, access, &told).await;
         told.end();
         let pulled = pulled.map_err(|error| {
             let hint = error.hint().map(|hint| self.name_secret(hint, source));
@@ -204,6 +214,19 @@ impl Puller<'_> {
         let secrets = self.secrets.as_ref().expect("opened above");
         let loaded = secrets.load(&self.plan.namespace(), name).await;
         loaded.map(Some).map_err(credentials_failed)
+    }
+
+    /// The user of the engine's Secret, where that is not the one to read with: what that user may do
+    /// is part of what is read. Without it, the pull goes on.
+    async fn importer(&mut self, source: &Source) -> Option<String> {
+        let credentials = &source.credentials;
+        if source.vmware.is_none() || credentials.engine == credentials.for_inventory().cloned() {
+            return None;
+        }
+        let name = credentials.engine.as_ref()?;
+        let secrets = self.secrets.as_ref()?;
+        let secret = secrets.load(&self.plan.namespace(), name).await.ok()?;
+        secret.user().map(str::to_owned)
     }
 
     /// A hint about the source's Secret says which one that is.
@@ -273,6 +296,14 @@ impl Puller<'_> {
         }
         Err(last)
     }
+}
+
+/// Where this user's programs keep what they can do without.
+fn cache_folder() -> Option<Utf8PathBuf> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let caches = set("XDG_CACHE_HOME").map(Utf8PathBuf::from);
+    let caches = caches.or_else(|| set("HOME").map(|home| Utf8PathBuf::from(home).join(".cache")));
+    caches.map(|caches| caches.join("windrow"))
 }
 
 /// The cluster of a target: by its context, or whatever this process runs in or points to.

@@ -10,7 +10,7 @@ use std::{fmt, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use k8s_openapi::api::core::v1::Secret;
 use schemas::ids::{Namespace, ObjectName};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::http::RootCause;
@@ -23,6 +23,11 @@ impl Credentials {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&SecretString> {
         self.0.get(key)
+    }
+
+    /// Whose they are, if the key `username` says so. A user's name is no secret.
+    pub fn user(&self) -> Option<&str> {
+        self.get("username").map(ExposeSecret::expose_secret)
     }
 }
 
@@ -271,8 +276,6 @@ fn from_manifest(
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn shown(credentials: &Credentials, key: &str) -> Option<String> {

@@ -376,8 +376,8 @@ fn jittered(wait: Duration, spread: u64) -> Duration {
     wait * percent / 100
 }
 
-/// FNV-1a: spreads waits, guards nothing.
-fn hash(bytes: &[u8]) -> u64 {
+/// FNV-1a: spreads waits and names files, guards nothing.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
         (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

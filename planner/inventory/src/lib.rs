@@ -14,6 +14,7 @@ pub mod credentials;
 mod http;
 mod openstack;
 mod ova;
+mod shared;
 pub mod snapshot;
 mod target;
 mod vsphere;
@@ -22,6 +23,7 @@ mod xml;
 use std::future::Future;
 use std::time::Duration;
 
+use camino::Utf8Path;
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{SourceInventory, TargetInventory};
 use schemas::site::{Source, Target};
@@ -135,13 +137,25 @@ impl SourceError {
     }
 }
 
+/// What a pull may use beside the site's entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access<'a> {
+    /// The Secret to read with.
+    pub credentials: Option<&'a Credentials>,
+    /// The user of the engine's Secret, where that is another one: vSphere is asked what that user
+    /// may do with each VM.
+    pub importer: Option<&'a str>,
+    /// A folder for what makes the next pull quicker. `None`: everything is read, nothing kept.
+    pub cache: Option<&'a Utf8Path>,
+}
+
 /// Reads one source as its kind demands.
 pub async fn pull_source(
     source: &Source,
-    credentials: Option<&Credentials>,
+    access: Access<'_>,
     progress: &dyn Progress,
 ) -> Result<SourceInventory, PullError> {
-    let pulled = Box::pin(pull_kind(source, credentials, progress)).await;
+    let pulled = Box::pin(pull_kind(source, access, progress)).await;
     pulled.map_err(|error| PullError::Source {
         name: source.name.clone(),
         source: Box::new(error),
@@ -150,13 +164,14 @@ pub async fn pull_source(
 
 async fn pull_kind(
     source: &Source,
-    credentials: Option<&Credentials>,
+    access: Access<'_>,
     progress: &dyn Progress,
 ) -> Result<SourceInventory, SourceError> {
     let name = &source.name;
+    let credentials = access.credentials;
     let needed = || credentials.ok_or(SourceError::NoCredentials);
     if let Some(place) = &source.vmware {
-        Ok(vsphere::pull(name, place, needed()?, progress).await?)
+        Ok(vsphere::pull(name, place, needed()?, access, progress).await?)
     } else if let Some(place) = &source.openstack {
         Ok(openstack::pull(name, place, needed()?, progress).await?)
     } else if let Some(place) = &source.ova {
@@ -197,7 +212,14 @@ pub(crate) async fn within_limits<T, E: From<Stopped>>(
 ) -> Result<T, E> {
     tokio::select! {
         result = work => result,
-        _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted.into()),
-        () = tokio::time::sleep(PULL_TIME_MAX) => Err(Stopped::TookTooLong.into()),
+        reason = reason_to_stop() => Err(reason.into()),
+    }
+}
+
+/// Comes back when the user interrupts the program, or after [`PULL_TIME_MAX`].
+pub(crate) async fn reason_to_stop() -> Stopped {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Stopped::Interrupted,
+        () = tokio::time::sleep(PULL_TIME_MAX) => Stopped::TookTooLong,
     }
 }

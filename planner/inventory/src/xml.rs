@@ -1,15 +1,19 @@
-//! Small trees out of large XML documents, without serde and without a schema.
+//! Trees out of XML documents, without serde and without a schema.
 //!
-//! Takes the text of one document and gives it as [`Node`]s. Lists that may be long are handed
-//! over one member at a time ([`read_each`]), so that memory holds one object and not one page.
-//! Namespaces are resolved: `xsi:type` is found whatever its prefix is called and wherever it is
-//! declared. It expands no entities but XML's own five, opens nothing, and never recurses.
+//! Takes the text of one document and gives it as [`Node`]s, or, for long lists, member by member
+//! as [`Element`]s that borrow from the text ([`read_each`]). Namespaces are resolved: `xsi:type`
+//! is found whatever its prefix is called and wherever it is declared. It expands no entities but
+//! XML's own five, opens nothing, and never recurses.
+
+mod flat;
 
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
+
+pub(crate) use self::flat::{Element, read_each, read_flat};
 
 /// Where `xsi:type` comes from.
 const XSI: Namespace<'static> = Namespace("http://www.w3.org/2001/XMLSchema-instance");
@@ -66,11 +70,6 @@ impl Node {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// The element at the end of a path of names.
-    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, name| node.child(name))
-    }
-
     /// The text of the first element of that name; empty text counts as none.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name)
@@ -94,16 +93,6 @@ impl Node {
 
 /// Reads a whole document and gives its root element.
 pub(crate) fn read(text: &str) -> Result<Node, XmlError> {
-    read_each(text, ("", ""), |_| ())
-}
-
-/// Reads a document, and gives each element `list.1` right inside an element `list.0` to `take` as
-/// soon as it is closed, instead of keeping it in the tree that is returned.
-pub(crate) fn read_each(
-    text: &str,
-    list: (&str, &str),
-    mut take: impl FnMut(Node),
-) -> Result<Node, XmlError> {
     let mut reader = NsReader::from_str(text);
     let mut open: Vec<Node> = Vec::new();
     let mut root = None;
@@ -154,7 +143,6 @@ pub(crate) fn read_each(
         };
         if let Some(node) = closed {
             match open.last_mut() {
-                Some(parent) if parent.name == list.0 && node.name == list.1 => take(node),
                 Some(parent) => parent.children.push(node),
                 None => root = Some(node),
             }
@@ -229,20 +217,6 @@ mod tests {
     fn entities_and_cdata_are_part_of_the_text() {
         let root = read("<a>one &amp; &#34;two&#34;&#xA;<![CDATA[<three>]]></a>").expect("fine");
         assert_eq!(root.text, "one & \"two\"\n<three>");
-    }
-
-    /// Members of a long list do not stay in the tree; elsewhere their name means nothing.
-    #[test]
-    fn a_list_is_given_member_by_member() {
-        let text = "<r><v><o>1</o><token>0</token><o>2</o></v><o>3</o></r>";
-        let mut seen = Vec::new();
-        let root = read_each(text, ("v", "o"), |node| seen.push(node.text)).expect("fine");
-        assert_eq!(seen, ["1", "2"]);
-        assert_eq!(
-            root.at(&["v", "token"]).map(|token| token.text.as_str()),
-            Some("0")
-        );
-        assert_eq!(root.text_of("o"), Some("3"));
     }
 
     /// What a server sends on a bad day is an error, never a panic and never half a tree.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use engine::footprint::Footprint;
 use engine::{DiskSpec, Fault, Guest, ImportSpec, Millis, Timing};
-use inventory::{CredentialSource, Credentials, NoProgress, Progress, pull_source};
+use inventory::{Access, CredentialSource, Credentials, NoProgress, Progress, pull_source};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Client, ResourceExt as _};
@@ -332,7 +332,11 @@ pub(crate) async fn read_source(
         }
     }
     let credentials = load(client, source.secret()).await?;
-    pull_source(&described, credentials.as_ref(), progress)
+    let access = Access {
+        credentials: credentials.as_ref(),
+        ..Access::default()
+    };
+    pull_source(&described, access, progress)
         .await
         .map_err(|error| anyhow!(error))
         .with_context(|| format!("read the source {name}"))

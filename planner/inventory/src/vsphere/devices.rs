@@ -9,7 +9,7 @@ use schemas::inventory::{Disk, Nic};
 use schemas::units::Bytes;
 
 use super::places::Places;
-use crate::xml::Node;
+use crate::xml::Element;
 
 /// Devices that every VM has, or that say nothing about whether it can be moved: left out.
 const USUAL: &[&str] = &[
@@ -32,6 +32,9 @@ const PASSTHROUGH: &[&str] = &[
     "VirtualUSB",
 ];
 
+/// Files that one disk builds on that are followed; a chain has at most 32 snapshots.
+const PARENTS_MAX: usize = 64;
+
 /// What a VM's devices come to.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
@@ -49,39 +52,26 @@ pub(crate) struct Devices {
 
 impl Devices {
     /// Reads the device list. `boot` is the key of the disk that the boot order names first.
-    pub(crate) fn new(list: &[Node], boot: Option<&str>, places: &Places) -> Self {
+    pub(crate) fn new<'a>(
+        list: impl Iterator<Item = Element<'a>>,
+        boot: Option<&str>,
+        places: &Places,
+    ) -> Self {
+        let list: Vec<Element<'_>> = list.collect();
         let mut devices = Self::default();
-        for device in list {
-            let class = device.class.as_deref().unwrap_or("VirtualDevice");
-            let connects = || {
-                let connectable = device.child("connectable");
-                connectable
-                    .and_then(|c| c.value("startConnected"))
-                    .unwrap_or(false)
-            };
-            devices.tpm |= class == "VirtualTPM";
-            if class == "VirtualDisk" {
-                devices.disks.push(disk(device, list, boot));
-            } else if device.child("macAddress").is_some() {
-                devices.nics.push(nic(device, class, places));
-            }
-            if PASSTHROUGH.contains(&class) {
-                let backing = device
-                    .child("backing")
-                    .and_then(|backing| backing.class.as_deref());
-                let is_vgpu = backing == Some("VirtualPCIPassthroughVmiopBackingInfo");
-                devices
-                    .passthrough
-                    .insert(if is_vgpu { "vgpu" } else { class }.to_owned());
-            } else if matches!(class, "VirtualCdrom" | "VirtualFloppy") && connects() {
-                // An image or drive that is connected at power-on can make the export fail (V08).
-                devices.others.insert(class.to_owned());
-            } else if class != "VirtualDisk"
-                && device.child("macAddress").is_none()
-                && !class.ends_with("Controller")
-                && !USUAL.contains(&class)
-            {
-                devices.others.insert(class.to_owned());
+        for device in &list {
+            let class = device.class().unwrap_or("VirtualDevice");
+            match class {
+                "VirtualDisk" => devices.disks.push(disk(*device, &list, boot)),
+                "VirtualTPM" => devices.tpm = true,
+                "VirtualCdrom" | "VirtualFloppy" => {
+                    // An image or drive that is connected at power-on can make the export fail (V08).
+                    if starts_connected(*device) == Some(true) {
+                        devices.others.insert(class.to_owned());
+                    }
+                }
+                _ if USUAL.contains(&class) || class.ends_with("Controller") => {}
+                _ => devices.add_other(*device, class, places),
             }
         }
         devices
@@ -89,55 +79,84 @@ impl Devices {
             .sort_by_cached_key(|nic| (nic.key.parse::<i64>().ok(), nic.key.clone()));
         devices
     }
+
+    fn add_other(&mut self, device: Element<'_>, class: &str, places: &Places) {
+        let is_nic = device.child("macAddress").is_some();
+        if is_nic {
+            self.nics.push(nic(device, class, places));
+        }
+        if PASSTHROUGH.contains(&class) {
+            let backing = device.child("backing").and_then(Element::class);
+            let is_vgpu = backing == Some("VirtualPCIPassthroughVmiopBackingInfo");
+            let kind = if is_vgpu { "vgpu" } else { class };
+            self.passthrough.insert(kind.to_owned());
+        } else if !is_nic {
+            self.others.insert(class.to_owned());
+        }
+    }
 }
 
-fn disk(device: &Node, list: &[Node], boot: Option<&str>) -> Disk {
-    let key = device.text_of("key").unwrap_or_default().to_owned();
+fn starts_connected(device: Element<'_>) -> Option<bool> {
+    device.child("connectable")?.value("startConnected")
+}
+
+fn disk(device: Element<'_>, list: &[Element<'_>], boot: Option<&str>) -> Disk {
+    let key = device.text_of("key").unwrap_or_default();
     let controller_key = device.text_of("controllerKey");
-    let controller = list
-        .iter()
-        .find(|one| controller_key.is_some() && one.text_of("key") == controller_key);
+    let controller = controller_key.and_then(|wanted| {
+        list.iter()
+            .find(|one| one.text_of("key") == Some(wanted))
+            .copied()
+    });
     let backing = device.child("backing");
-    let text = |name| {
-        backing
-            .and_then(|backing| backing.text_of(name))
-            .map(str::to_owned)
-    };
+    let text = |name| backing.and_then(|backing| backing.text_of(name));
     let shared_bus = controller.and_then(|one| one.text_of("sharedBus"));
-    let sharing = match (text("sharing").as_deref(), shared_bus) {
-        (Some("sharingMultiWriter"), _) => Some("multi-writer".to_owned()),
-        (_, Some(bus)) if bus != "noSharing" => Some(bus.to_owned()),
-        _ => None,
+    let sharing = match (text("sharing"), shared_bus) {
+        (Some("sharingMultiWriter"), _) => Some("multi-writer"),
+        (_, bus) => bus.filter(|bus| *bus != "noSharing"),
     };
     let in_kib = || device.value::<u64>("capacityInKB").map(|kib| kib * 1024);
+    let capacity = device.value("capacityInBytes").or_else(in_kib);
+    let label = device
+        .child("deviceInfo")
+        .and_then(|info| info.text_of("label"));
     Disk {
-        controller: controller.and_then(|one| one.class.clone()),
+        label: label.map(str::to_owned),
+        controller: controller.and_then(Element::class).map(str::to_owned),
         bus: controller.and_then(|one| one.value("busNumber")),
         unit: device.value("unitNumber"),
-        capacity_bytes: Bytes(
-            device
-                .value("capacityInBytes")
-                .or_else(in_kib)
-                .unwrap_or_default(),
-        ),
+        capacity_bytes: Bytes(capacity.unwrap_or_default()),
         backing: backing.map(backing_kind),
         thin: backing.and_then(|backing| backing.value("thinProvisioned")),
-        mode: text("diskMode"),
-        sharing,
-        storage: text("datastore"),
-        file: text("fileName"),
+        mode: text("diskMode").map(str::to_owned),
+        sharing: sharing.map(str::to_owned),
+        storage: text("datastore").map(str::to_owned),
+        file: text("fileName").map(str::to_owned),
+        parents: backing.map(parents).unwrap_or_default(),
+        lun: text("lunUuid").map(str::to_owned),
         boot: boot.filter(|boot| *boot == key).map(|_| true),
+        first_class: device.child("vDiskId").is_some(),
         encrypted: backing
             .and_then(|backing| backing.child("keyId"))
             .map(|_| true),
-        key,
+        key: key.to_owned(),
         ..Disk::default()
     }
 }
 
+/// The files that a disk builds on, nearest first.
+fn parents(backing: Element<'_>) -> Vec<String> {
+    let above = std::iter::successors(backing.child("parent"), |one| one.child("parent"));
+    above
+        .take(PARENTS_MAX)
+        .filter_map(|one| one.text_of("fileName"))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Our short name for what a disk is stored on.
-fn backing_kind(backing: &Node) -> String {
-    let class = backing.class.as_deref().unwrap_or_default();
+fn backing_kind(backing: Element<'_>) -> String {
+    let class = backing.class().unwrap_or_default();
     match class {
         "VirtualDiskFlatVer1BackingInfo" | "VirtualDiskFlatVer2BackingInfo" => "flat",
         "VirtualDiskSparseVer1BackingInfo" | "VirtualDiskSparseVer2BackingInfo" => "sparse",
@@ -154,36 +173,44 @@ fn backing_kind(backing: &Node) -> String {
 
 /// A network card. Its network's name is found the way the engine finds it: port group key as a
 /// network's id, else the backing's device name, else the device's own summary.
-fn nic(device: &Node, class: &str, places: &Places) -> Nic {
+fn nic(device: Element<'_>, class: &str, places: &Places) -> Nic {
     let backing = device.child("backing");
-    let text = |name| {
-        backing
-            .and_then(|backing| backing.text_of(name))
-            .map(str::to_owned)
-    };
+    let text = |name| backing.and_then(|backing| backing.text_of(name));
     let port_group = device
         .at(&["backing", "port"])
         .and_then(|port| port.text_of("portgroupKey"));
     let summary = device
         .child("deviceInfo")
         .and_then(|info| info.text_of("summary"));
-    let seen = |id: &String| places.network_name(id).is_some();
     let network = port_group
-        .map(str::to_owned)
         .or_else(|| text("network"))
-        .filter(seen)
-        .or_else(|| places.opaque_network(&text("opaqueNetworkId")?));
-    let connectable = device.child("connectable");
+        .filter(|id| places.network_name(id).is_some())
+        .or_else(|| places.opaque_network(text("opaqueNetworkId")?));
     Nic {
         key: device.text_of("key").unwrap_or_default().to_owned(),
         model: Some(class.to_owned()),
         mac: device.text_of("macAddress").map(str::to_lowercase),
-        network,
+        network: network.map(str::to_owned),
         network_name: port_group
             .and_then(|key| places.network_name(key))
             .or_else(|| text("deviceName"))
-            .or_else(|| summary.map(str::to_owned)),
-        connected: connectable.and_then(|connectable| connectable.value("startConnected")),
-        ..Nic::default()
+            .or(summary)
+            .map(str::to_owned),
+        backing: backing.and_then(|backing| plug(backing, port_group)),
+        connected: starts_connected(device),
     }
+}
+
+/// Our short name for what a network card is plugged into.
+fn plug(backing: Element<'_>, port_group: Option<&str>) -> Option<String> {
+    let kind = match backing.class()? {
+        "VirtualEthernetCardNetworkBackingInfo" => "standard",
+        "VirtualEthernetCardDistributedVirtualPortBackingInfo" if port_group.is_some() => {
+            "dvportgroup"
+        }
+        "VirtualEthernetCardDistributedVirtualPortBackingInfo" => "dvport",
+        "VirtualEthernetCardOpaqueNetworkBackingInfo" => "opaque",
+        other => other,
+    };
+    Some(kind.to_owned())
 }

@@ -8,14 +8,17 @@ use std::collections::BTreeMap;
 
 use schemas::ids::{VmId, VmName};
 use schemas::inventory::{Gap, GuestOs, Observed, Power, Vm};
+use schemas::units::{Bytes, GIB};
 
 use super::devices::Devices;
+use super::guest::guest_family;
+use super::layout::{Layout, share_committed};
 use super::places::{Datacenter, Places, whole_gib};
 use super::properties::{Object, Wanted};
-use super::session::Ref;
-use crate::xml::Node;
+use super::soap::Ref;
+use crate::xml::Element;
 
-/// The light pass. One small structure is cheaper than its leaves.
+/// The light pass: what changes without a change of the configuration, and that itself.
 pub(crate) const LIGHT: &Wanted = &[(
     "VirtualMachine",
     &[
@@ -23,74 +26,109 @@ pub(crate) const LIGHT: &Wanted = &[(
         "parent",
         "parentVApp",
         "resourcePool",
-        "summary.config",
+        "summary.config.template",
+        "summary.storage",
         "runtime.powerState",
         "runtime.connectionState",
         "runtime.faultToleranceState",
         "runtime.host",
+        "runtime.question",
+        "config.changeVersion",
         "rootSnapshot",
+        "snapshot.currentSnapshot",
         "customValue",
         "guest.toolsRunningStatus",
+        "guest.toolsVersionStatus2",
+        "guest.guestId",
+        "guest.guestFamily",
+        "guest.guestFullName",
+        "guest.hostName",
+        "guest.ipAddress",
     ],
 )];
 
-/// The heavy pass.
-pub(crate) const HEAVY: &Wanted = &[(
-    "VirtualMachine",
-    &[
-        "config.version",
-        "config.firmware",
-        "config.bootOptions",
-        "config.changeTrackingEnabled",
-        "config.keyId",
-        "config.hardware.numCPU",
-        "config.hardware.numCoresPerSocket",
-        "config.hardware.memoryMB",
-        "config.hardware.device",
-        "layoutEx",
-        "guest.net",
-        "guest.disk",
-    ],
-)];
+macro_rules! heavy {
+    ($($more:literal)?) => {
+        &[(
+            "VirtualMachine",
+            &[
+                "summary.config",
+                "config.version",
+                "config.createDate",
+                "config.firmware",
+                "config.bootOptions",
+                "config.changeTrackingEnabled",
+                "config.keyId",
+                "config.cpuHotAddEnabled",
+                "config.memoryHotAddEnabled",
+                "config.cpuAllocation",
+                "config.memoryAllocation",
+                "config.nestedHVEnabled",
+                "config.latencySensitivity",
+                "config.hardware.numCPU",
+                "config.hardware.numCoresPerSocket",
+                "config.hardware.memoryMB",
+                "config.hardware.device",
+                "layoutEx",
+                "guest.net",
+                "guest.disk",
+                $($more,)?
+            ],
+        )]
+    };
+}
+
+/// The heavy pass. One small structure is cheaper than its leaves.
+pub(crate) const HEAVY: &Wanted = heavy!();
 
 /// The heavy pass for VMs with snapshots, whose tree is large.
-pub(crate) const HEAVY_WITH_SNAPSHOTS: &Wanted = &[(
-    "VirtualMachine",
-    &[
-        "config.version",
-        "config.firmware",
-        "config.bootOptions",
-        "config.changeTrackingEnabled",
-        "config.keyId",
-        "config.hardware.numCPU",
-        "config.hardware.numCoresPerSocket",
-        "config.hardware.memoryMB",
-        "config.hardware.device",
-        "layoutEx",
-        "guest.net",
-        "guest.disk",
-        "snapshot",
-    ],
-)];
+pub(crate) const HEAVY_WITH_SNAPSHOTS: &Wanted = heavy!("snapshot");
+
+/// What servers before 6.7 do not know.
+pub(crate) const SINCE_67: &str = "config.createDate";
 
 /// A VM between the passes.
 #[derive(Debug)]
 pub(crate) struct Draft {
     /// Its reference.
     pub(crate) reference: Ref,
+    /// What its details hang on: as long as this is the same, they need not be read again. `None`
+    /// for a VM of which the server says too little.
+    pub(crate) version: Option<String>,
     /// Whether it has snapshots.
     pub(crate) has_snapshots: bool,
-    /// Its configuration so far.
+    /// The folder or vApp that it is right in.
+    pub(crate) parent: Option<String>,
+    /// The vApp that it is in.
+    pub(crate) vapp: Option<String>,
+    /// Whether its details were read, and whole.
+    is_whole: bool,
+    /// Its configuration so far. Its id is known with the details.
     pub(crate) vm: Vm,
     /// What was observed so far.
     pub(crate) observed: Observed,
+}
+
+/// What the heavy pass says of a VM.
+#[derive(Debug)]
+pub(crate) struct Details {
+    /// Its reference.
+    pub(crate) id: String,
+    /// The part of its configuration that the light pass does not give.
+    pub(crate) vm: Vm,
+    /// Likewise.
+    pub(crate) observed: Observed,
+    /// Whether the server gave its devices.
+    has_config: bool,
+    /// Bytes of files that are no disks: swap, and the memory of a suspended VM.
+    other_bytes: u64,
 }
 
 impl Draft {
     /// What the light pass says; `None` for a VM that was deleted meanwhile, and for one that this
     /// account may know of but not see.
     pub(crate) fn new(
-        object: &Object,
+        object: &Object<'_>,
         dc: &Datacenter,
         places: &Places,
         fields: &BTreeMap<String, String>,
@@ -99,99 +137,73 @@ impl Draft {
             return None;
         }
         let name = object.text("name")?;
-        let config = object.get("summary.config");
-        let text = |name| {
-            config
-                .and_then(|config| config.text_of(name))
-                .map(str::to_owned)
-        };
-        let reference = object.reference.clone();
-        let id = text("instanceUuid").unwrap_or_else(|| format!("moref:{}", reference.id));
         let parent = object.text("parent");
         let vapp = object.text("parentVApp");
-        let place = places.place(dc, parent.as_deref(), vapp.as_deref());
-        let guest_id = text("guestId");
-        let family = guest_id
-            .as_deref()
-            .and_then(guest_family)
-            .map(str::to_owned);
-        let os = GuestOs {
-            id: guest_id,
-            family,
-            ..GuestOs::default()
-        };
+        let place = places.place(dc, parent, vapp);
+        let host = object.text("runtime.host");
         let ft = object
             .text("runtime.faultToleranceState")
-            .filter(|ft| ft != "notConfigured");
+            .filter(|ft| *ft != "notConfigured");
         let vm = Vm {
-            id: VmId::new(&id),
-            r#ref: Some(reference.id.clone()),
-            display_name: decoded(&name),
+            r#ref: Some(object.id.to_owned()),
+            display_name: decoded(name),
             name: VmName::new(name),
             dc: Some(dc.path.clone()),
             folder: place.folder,
-            description: text("annotation"),
-            template: config
-                .and_then(|config| config.value("template"))
-                .unwrap_or_default(),
-            bios_uuid: text("uuid"),
-            guest_os: Some(os).filter(|os| *os != GuestOs::default()),
-            hw_version: text("hwVersion"),
-            tpm: config.and_then(|config| config.value("tpmPresent")),
-            ft,
-            host_group: object
-                .text("runtime.host")
-                .and_then(|host| places.cluster(&host)),
+            template: object.value("summary.config.template").unwrap_or_default(),
+            ft: ft.map(str::to_owned),
+            host_group: host
+                .and_then(|host| places.cluster(host))
+                .map(str::to_owned),
             pool: object
                 .text("resourcePool")
-                .and_then(|pool| places.pool(&pool)),
+                .and_then(|pool| places.pool(pool)),
             vapp: place.vapp,
             attributes: attributes(object.list("customValue"), fields),
             gaps: gaps(object),
             ..Vm::default()
         };
         Some(Self {
-            has_snapshots: !object.list("rootSnapshot").is_empty(),
-            observed: observed(object, id),
-            reference,
+            reference: Ref::new(object.kind, object.id),
+            version: version(object),
+            has_snapshots: object.list("rootSnapshot").next().is_some(),
+            parent: parent.map(str::to_owned),
+            vapp: vapp.map(str::to_owned),
+            is_whole: false,
+            observed: observed(object),
             vm,
         })
     }
 
-    /// Adds what the heavy pass says.
-    pub(crate) fn add(&mut self, object: &Object, places: &Places) {
-        let vm = &mut self.vm;
-        let boot_options = object.get("config.bootOptions");
-        let list = object.list("config.hardware.device");
-        let devices = Devices::new(list, boot_options.and_then(first_boot_disk), places);
-        let is_known = object.get("config.hardware.device").is_some();
-        let has_key = object.get("config.keyId").is_some();
-
-        vm.hw_version = object.text("config.version").or(vm.hw_version.take());
-        vm.firmware = object.text("config.firmware");
-        vm.secure_boot = boot_options.and_then(|boot| boot.value("efiSecureBootEnabled"));
-        vm.cbt = object.value("config.changeTrackingEnabled");
-        vm.vcpus = object.value("config.hardware.numCPU");
-        vm.cores_per_socket = object.value("config.hardware.numCoresPerSocket");
-        vm.memory_mib = object.value("config.hardware.memoryMB");
-        vm.tpm = if devices.tpm { Some(true) } else { vm.tpm };
-        vm.encrypted = (is_known || has_key).then(|| {
-            has_key
-                || devices
-                    .disks
-                    .iter()
-                    .any(|disk| disk.encrypted == Some(true))
-        });
-        vm.passthrough = devices.passthrough.into_iter().collect();
-        vm.other_devices = devices.others.into_iter().collect();
-        vm.disks = devices.disks;
-        vm.nics = devices.nics;
-        vm.snapshots = object
-            .get("snapshot")
-            .map(count_snapshots)
-            .filter(|count| *count > 0);
-        vm.gaps.extend(gaps(object));
-        if !is_known && vm.gaps.is_empty() {
+    /// Puts the details of the heavy pass, or of an earlier one, under what the light pass says.
+    pub(crate) fn complete(&mut self, details: Details) {
+        let Details {
+            mut vm,
+            mut observed,
+            has_config,
+            other_bytes,
+            ..
+        } = details;
+        if observed.used_bytes.is_empty() {
+            let committed = self.observed.committed_bytes.map_or(0, |bytes| bytes.0);
+            observed.used_bytes =
+                share_committed(&vm.disks, committed.saturating_sub(other_bytes));
+        }
+        self.is_whole = has_config && vm.gaps.is_empty();
+        let light = std::mem::take(&mut self.vm);
+        vm.r#ref = light.r#ref;
+        vm.name = light.name;
+        vm.display_name = light.display_name;
+        vm.dc = light.dc;
+        vm.folder = light.folder;
+        vm.template = light.template;
+        vm.ft = light.ft;
+        vm.host_group = light.host_group;
+        vm.pool = light.pool;
+        vm.vapp = light.vapp;
+        vm.attributes = light.attributes;
+        vm.gaps.extend(light.gaps);
+        if !has_config && vm.gaps.is_empty() {
             vm.gaps.push(Gap {
                 what: "config".to_owned(),
                 object: None,
@@ -202,17 +214,189 @@ impl Draft {
             });
         }
         vm.gaps.sort();
-
-        let observed = &mut self.observed;
-        observed.used_bytes = object.get("layoutEx").map(used_bytes).unwrap_or_default();
-        observed.guest_ips = guest_ips(object.list("guest.net"));
-        observed.guest_used_bytes = guest_used(object.list("guest.disk"));
+        vm.gaps.dedup();
+        if vm.id.as_str().is_empty() {
+            vm.id = VmId::new(format!("moref:{}", self.reference.id));
+        }
+        self.observed.id = vm.id.to_string();
+        self.observed.used_bytes = observed.used_bytes;
+        self.observed.snapshot_bytes = observed.snapshot_bytes;
+        self.observed.guest_ips = observed.guest_ips;
+        self.observed.guest_used_bytes = observed.guest_used_bytes;
+        self.vm = vm;
     }
+
+    /// Whether its details are worth keeping for the next pull: all of them were read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// What of the observation hangs on the version.
+    pub(crate) fn lasting(&self) -> Observed {
+        Observed {
+            id: self.observed.id.clone(),
+            used_bytes: self.observed.used_bytes.clone(),
+            snapshot_bytes: self.observed.snapshot_bytes,
+            guest_ips: self.observed.guest_ips.clone(),
+            guest_used_bytes: self.observed.guest_used_bytes,
+            ..Observed::default()
+        }
+    }
+
+    /// One whose details are there, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(reference: Ref, version: &str) -> Self {
+        Self {
+            reference,
+            version: Some(version.to_owned()),
+            has_snapshots: false,
+            parent: None,
+            vapp: None,
+            is_whole: true,
+            vm: Vm::default(),
+            observed: Observed::default(),
+        }
+    }
+}
+
+impl Details {
+    /// Reads an object of the heavy pass.
+    pub(crate) fn new(object: &Object<'_>, places: &Places) -> Self {
+        let config = object.get("summary.config");
+        let owned = |name| {
+            config
+                .and_then(|config| config.text_of(name))
+                .map(str::to_owned)
+        };
+        let boot_options = object.get("config.bootOptions");
+        let devices = Devices::new(
+            object.list("config.hardware.device"),
+            boot_options.and_then(first_boot_disk),
+            places,
+        );
+        let has_config = object.get("config.hardware.device").is_some();
+        let has_key = object.get("config.keyId").is_some();
+        let is_encrypted = has_key || devices.disks.iter().any(|disk| disk.encrypted == Some(true));
+        let family = config.and_then(|config| guest_family(config.text_of("guestId")?));
+        let os = GuestOs {
+            id: owned("guestId"),
+            family: family.map(str::to_owned),
+            name: owned("guestFullName"),
+        };
+        let tpm = config.and_then(|config| config.value("tpmPresent"));
+        let snapshots = object.get("snapshot").map(count_snapshots);
+        let latency = object
+            .get("config.latencySensitivity")
+            .and_then(|latency| latency.text_of("level"));
+        let hot_add = [
+            ("cpu", "config.cpuHotAddEnabled"),
+            ("memory", "config.memoryHotAddEnabled"),
+        ];
+        let vm = Vm {
+            id: VmId::new(owned("instanceUuid").unwrap_or_default()),
+            description: owned("annotation"),
+            bios_uuid: owned("uuid"),
+            guest_os: Some(os).filter(|os| *os != GuestOs::default()),
+            hw_version: object
+                .owned("config.version")
+                .or_else(|| owned("hwVersion")),
+            vcpus: object.value("config.hardware.numCPU"),
+            cores_per_socket: object.value("config.hardware.numCoresPerSocket"),
+            memory_mib: object.value("config.hardware.memoryMB"),
+            cpu_reservation_mhz: allocation(object, "config.cpuAllocation", "reservation"),
+            cpu_limit_mhz: allocation(object, "config.cpuAllocation", "limit"),
+            memory_reservation_mib: allocation(object, "config.memoryAllocation", "reservation"),
+            memory_limit_mib: allocation(object, "config.memoryAllocation", "limit"),
+            hot_add: hot_add
+                .into_iter()
+                .filter(|(_, path)| object.value(path) == Some(true))
+                .map(|(what, _)| what.to_owned())
+                .collect(),
+            nested_hv: object.value("config.nestedHVEnabled").unwrap_or_default(),
+            latency_sensitivity: latency
+                .filter(|level| *level != "normal")
+                .map(str::to_owned),
+            firmware: object.owned("config.firmware"),
+            secure_boot: boot_options.and_then(|boot| boot.value("efiSecureBootEnabled")),
+            tpm: if devices.tpm { Some(true) } else { tpm },
+            encrypted: (has_config || has_key).then_some(is_encrypted),
+            disks: devices.disks,
+            nics: devices.nics,
+            passthrough: devices.passthrough.into_iter().collect(),
+            other_devices: devices.others.into_iter().collect(),
+            cbt: object.value("config.changeTrackingEnabled"),
+            snapshots: snapshots.filter(|count| *count > 0),
+            created: object.owned("config.createDate"),
+            gaps: gaps(object),
+            ..Vm::default()
+        };
+        let layout = object.get("layoutEx").map(Layout::new).unwrap_or_default();
+        let observed = Observed {
+            used_bytes: layout.disks,
+            snapshot_bytes: snapshots
+                .filter(|count| *count > 0)
+                .map(|_| whole_gib(layout.snapshot_bytes)),
+            guest_ips: guest_ips(object),
+            guest_used_bytes: guest_used(object),
+            ..Observed::default()
+        };
+        Self {
+            id: object.id.to_owned(),
+            vm,
+            observed,
+            has_config,
+            other_bytes: layout.other_bytes,
+        }
+    }
+
+    /// Details that an earlier pull has read.
+    pub(crate) fn known(id: String, vm: Vm, observed: Observed) -> Self {
+        Self {
+            id,
+            vm,
+            observed,
+            has_config: true,
+            other_bytes: 0,
+        }
+    }
+}
+
+/// What a VM's details hang on. The configuration has a version of its own; snapshots, guests that
+/// start or stop, and disks that grow by whole GiB show in what the light pass reads anyway.
+fn version(object: &Object<'_>) -> Option<String> {
+    let mut version = object.owned("config.changeVersion")?;
+    let connection = object.text("runtime.connectionState");
+    if connection.is_some_and(|state| state != "connected") {
+        return None;
+    }
+    let storage = object.get("summary.storage");
+    let committed: u64 = storage
+        .and_then(|storage| storage.value("committed"))
+        .unwrap_or_default();
+    let texts = [
+        "runtime.powerState",
+        "snapshot.currentSnapshot",
+        "guest.toolsRunningStatus",
+        "guest.ipAddress",
+    ];
+    for text in texts {
+        version.push('|');
+        version.push_str(object.text(text).unwrap_or_default());
+    }
+    version.push_str(&format!("|{}", committed.div_ceil(GIB)));
+    for snapshot in object.list("rootSnapshot") {
+        version.push('|');
+        version.push_str(snapshot.text());
+    }
+    Some(version)
 }
 
 /// A name as people see it, where that differs: vCenter stores three characters as `%2f`, `%5c`
 /// and `%25`.
 fn decoded(name: &str) -> Option<String> {
+    if !name.contains('%') {
+        return None;
+    }
     let mut shown = name.to_owned();
     for (stored, character) in [("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%5C", "\\")] {
         shown = shown.replace(stored, character);
@@ -221,72 +405,37 @@ fn decoded(name: &str) -> Option<String> {
     (shown != name).then_some(shown)
 }
 
-/// The family of a configured guest, in vSphere's words. `guest.guestFamily` would say it too, but
-/// only while the tools run: power must not change a VM's configuration.
-fn guest_family(id: &str) -> Option<&'static str> {
-    const LINUX: &[&str] = &[
-        "almalinux",
-        "amazonlinux",
-        "asianux",
-        "centos",
-        "coreos",
-        "crxPod",
-        "crxSys",
-        "debian",
-        "fedora",
-        "flatcar",
-        "linux",
-        "mandrake",
-        "mandriva",
-        "nld",
-        "oes",
-        "opensuse",
-        "oracleLinux",
-        "redhat",
-        "rhel",
-        "rockylinux",
-        "sjds",
-        "sles",
-        "suse",
-        "turboLinux",
-        "ubuntu",
-        "vmwarePhoton",
-    ];
-    let is_linux = LINUX.iter().any(|prefix| id.starts_with(prefix)) || id.contains("Linux");
-    match id {
-        _ if id.starts_with("win") => Some("windowsGuest"),
-        _ if is_linux => Some("linuxGuest"),
-        _ if id.starts_with("darwin") => Some("darwinGuestFamily"),
-        _ if id.starts_with("solaris") => Some("solarisGuest"),
-        _ if id.starts_with("netware") => Some("netwareGuest"),
-        "" => None,
-        _ => Some("otherGuestFamily"),
-    }
-}
-
 /// Custom attributes by their field's name.
-fn attributes(values: &[Node], fields: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let pairs = values.iter().filter_map(|value| {
+fn attributes<'a>(
+    values: impl Iterator<Item = Element<'a>>,
+    fields: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let pairs = values.filter_map(|value| {
         let name = fields.get(value.text_of("key")?)?;
-        Some((name.clone(), value.child("value")?.text.clone()))
+        Some((name.clone(), value.child("value")?.text().to_owned()))
     });
     pairs.collect()
 }
 
-fn gaps(object: &Object) -> Vec<Gap> {
-    let gap = |(path, kind): &(String, String)| Gap {
-        what: path.clone(),
+fn gaps(object: &Object<'_>) -> Vec<Gap> {
+    let gap = |(path, kind): &(&str, &str)| Gap {
+        what: (*path).to_owned(),
         object: None,
-        reason: kind.clone(),
+        reason: (*kind).to_owned(),
     };
     object.refused.iter().map(gap).collect()
 }
 
-fn observed(object: &Object, id: String) -> Observed {
-    let status = object.text("runtime.powerState");
-    let connection_state = object.text("runtime.connectionState");
+fn observed(object: &Object<'_>) -> Observed {
+    let status = object.owned("runtime.powerState");
+    let storage = object.get("summary.storage");
+    let bytes = |name| storage.and_then(|storage| storage.value(name));
+    let os = GuestOs {
+        id: object.owned("guest.guestId"),
+        family: object.owned("guest.guestFamily"),
+        name: object.owned("guest.guestFullName"),
+    };
     Observed {
-        id,
         power: status.as_deref().map(|status| match status {
             "poweredOn" => Power::On,
             "poweredOff" => Power::Off,
@@ -294,23 +443,41 @@ fn observed(object: &Object, id: String) -> Observed {
             _ => Power::Other,
         }),
         status,
-        connection_state: connection_state.filter(|state| state != "connected"),
-        tools: object.text("guest.toolsRunningStatus"),
+        connection_state: object
+            .owned("runtime.connectionState")
+            .filter(|state| state != "connected"),
+        host: object.owned("runtime.host"),
+        question: object
+            .get("runtime.question")
+            .and_then(|question| question.text_of("text"))
+            .map(str::to_owned),
+        tools: object.owned("guest.toolsRunningStatus"),
+        tools_version: object.owned("guest.toolsVersionStatus2"),
+        guest_os: Some(os).filter(|os| *os != GuestOs::default()),
+        hostname: object.owned("guest.hostName"),
+        committed_bytes: bytes("committed").map(whole_gib),
+        uncommitted_bytes: bytes("uncommitted").map(whole_gib),
         ..Observed::default()
     }
 }
 
+/// A part of an allocation; none if nothing is set aside, or if there is no limit (-1).
+fn allocation(object: &Object<'_>, path: &str, part: &str) -> Option<u64> {
+    let amount: i64 = object.get(path)?.value(part)?;
+    u64::try_from(amount).ok().filter(|amount| *amount > 0)
+}
+
 /// The first disk of an explicit boot order.
-fn first_boot_disk(boot: &Node) -> Option<&str> {
+fn first_boot_disk(boot: Element<'_>) -> Option<&str> {
     let is_disk =
-        |node: &&Node| node.class.as_deref() == Some("VirtualMachineBootOptionsBootableDiskDevice");
+        |one: &Element<'_>| one.class() == Some("VirtualMachineBootOptionsBootableDiskDevice");
     boot.all("bootOrder").find(is_disk)?.text_of("deviceKey")
 }
 
 /// Snapshots in the tree, counted without recursion.
-fn count_snapshots(tree: &Node) -> u32 {
+fn count_snapshots(tree: Element<'_>) -> u32 {
     let mut count = 0;
-    let mut open: Vec<&Node> = tree.all("rootSnapshotList").collect();
+    let mut open: Vec<Element<'_>> = tree.all("rootSnapshotList").collect();
     while let Some(snapshot) = open.pop() {
         count += 1;
         open.extend(snapshot.all("childSnapshotList"));
@@ -318,38 +485,22 @@ fn count_snapshots(tree: &Node) -> u32 {
     count
 }
 
-/// Bytes of all files in each disk's chain: base, snapshots and the parents of a linked clone.
-fn used_bytes(layout: &Node) -> BTreeMap<String, schemas::units::Bytes> {
-    let sizes: BTreeMap<&str, u64> = layout
-        .all("file")
-        .filter_map(|file| Some((file.text_of("key")?, file.value("size")?)))
-        .collect();
-    let used = layout.all("disk").filter_map(|disk| {
-        let files = disk.all("chain").flat_map(|link| link.all("fileKey"));
-        let bytes: u64 = files.filter_map(|file| sizes.get(file.text.as_str())).sum();
-        let key = disk.text_of("key")?.to_owned();
-        (bytes > 0).then(|| (key, whole_gib(bytes)))
-    });
-    used.collect()
-}
-
-fn guest_ips(nics: &[Node]) -> Vec<String> {
-    let mut ips: Vec<_> = nics
-        .iter()
+fn guest_ips(object: &Object<'_>) -> Vec<String> {
+    let mut ips: Vec<_> = object
+        .list("guest.net")
         .flat_map(|nic| nic.all("ipAddress"))
-        .map(|ip| ip.text.clone())
+        .map(Element::text)
         .filter(|ip| !ip.is_empty())
         .collect();
-    ips.sort();
+    ips.sort_unstable();
     ips.dedup();
-    ips
+    ips.into_iter().map(str::to_owned).collect()
 }
 
-fn guest_used(disks: &[Node]) -> Option<schemas::units::Bytes> {
-    let used = disks.iter().filter_map(|disk| {
+fn guest_used(object: &Object<'_>) -> Option<Bytes> {
+    let used = object.list("guest.disk").filter_map(|disk| {
         let capacity: u64 = disk.value("capacity")?;
         Some(capacity.saturating_sub(disk.value("freeSpace")?))
     });
-    let used: Vec<u64> = used.collect();
-    (!used.is_empty()).then(|| whole_gib(used.iter().sum()))
+    used.reduce(|a, b| a + b).map(whole_gib)
 }

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::VsphereError;
-use super::session::{Fault, Ref, Session};
-use crate::xml::{Node, escape};
+use super::session::Session;
+use super::soap::{Fault, Ref};
+use crate::xml::{Element, escape};
 
 /// How often one list is begun anew, be it for a session that ended or a token that is gone. More
 /// often than a busy vCenter needs; a server that never lets a list end is not waited for.
@@ -39,40 +40,44 @@ pub(crate) struct Query<'a> {
     pub(crate) page: u32,
 }
 
-/// One object as it was read.
+/// One object as it is read; it lives as long as its page is in memory.
 #[derive(Debug)]
-pub(crate) struct Object {
-    /// Which.
-    pub(crate) reference: Ref,
+pub(crate) struct Object<'a> {
+    /// The class, as in `VirtualMachine`.
+    pub(crate) kind: &'a str,
+    /// The id on this server, as in `vm-7`.
+    pub(crate) id: &'a str,
     /// Values by path; an unset property is absent.
-    values: Vec<(String, Node)>,
+    values: Vec<(&'a str, Element<'a>)>,
     /// Paths that were refused, and the fault's class.
-    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) refused: Vec<(&'a str, &'a str)>,
 }
 
-impl Object {
+impl<'a> Object<'a> {
     /// Reads an `objects` element.
-    pub(crate) fn from_node(mut node: Node) -> Self {
+    pub(crate) fn from_element(element: Element<'a>) -> Self {
         let mut object = Self {
-            reference: Ref::default(),
-            values: Vec::new(),
+            kind: "",
+            id: "",
+            values: Vec::with_capacity(32),
             refused: Vec::new(),
         };
-        for mut child in node.children.drain(..) {
-            match child.name.as_str() {
-                "obj" => object.reference = Ref::from_node(&child),
+        for child in element.children() {
+            match child.name() {
+                "obj" => {
+                    object.kind = child.kind().unwrap_or_default();
+                    object.id = child.text();
+                }
                 "propSet" => {
-                    let name = child.text_of("name").unwrap_or_default().to_owned();
-                    let value = child.children.pop().filter(|value| value.name == "val");
+                    let name = child.text_of("name").unwrap_or_default();
                     // From the second page on, the simulator sends unset ones without a value.
+                    let value = child.child("val");
                     object.values.extend(value.map(|value| (name, value)));
                 }
                 "missingSet" => {
-                    let path = child.text_of("path").unwrap_or_default().to_owned();
+                    let path = child.text_of("path").unwrap_or_default();
                     let fault = child.at(&["fault", "fault"]);
-                    let kind = fault
-                        .and_then(|fault| fault.class.clone())
-                        .unwrap_or_default();
+                    let kind = fault.and_then(Element::class).unwrap_or_default();
                     object.refused.push((path, kind));
                 }
                 _ => {}
@@ -82,35 +87,38 @@ impl Object {
     }
 
     /// The value of a path.
-    pub(crate) fn get(&self, path: &str) -> Option<&Node> {
-        self.values
-            .iter()
-            .find(|(name, _)| name == path)
-            .map(|(_, value)| value)
+    pub(crate) fn get(&self, path: &str) -> Option<Element<'a>> {
+        let found = self.values.iter().find(|(name, _)| *name == path);
+        found.map(|(_, value)| *value)
     }
 
     /// The text of a path; empty text counts as none.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
+    pub(crate) fn text(&self, path: &str) -> Option<&'a str> {
         self.get(path)
-            .map(|value| value.text.clone())
+            .map(Element::text)
             .filter(|text| !text.is_empty())
+    }
+
+    /// The same to keep.
+    pub(crate) fn owned(&self, path: &str) -> Option<String> {
+        self.text(path).map(str::to_owned)
     }
 
     /// The number or truth value of a path.
     pub(crate) fn value<T: std::str::FromStr>(&self, path: &str) -> Option<T> {
-        self.get(path)?.text.trim().parse().ok()
+        self.get(path)?.parsed()
     }
 
     /// The members of the list that a path holds.
-    pub(crate) fn list(&self, path: &str) -> &[Node] {
-        self.get(path).map_or(&[], |value| &value.children)
+    pub(crate) fn list(&self, path: &str) -> impl Iterator<Item = Element<'a>> {
+        self.get(path).into_iter().flat_map(Element::children)
     }
 
     /// Deleted while the list was read.
     pub(crate) fn is_gone(&self) -> bool {
         self.refused
             .iter()
-            .any(|(_, kind)| kind == "ManagedObjectNotFound")
+            .any(|(_, kind)| *kind == "ManagedObjectNotFound")
     }
 
     /// A server may answer 200 and refuse every path, when the session is over.
@@ -120,15 +128,13 @@ impl Object {
             && self
                 .refused
                 .iter()
-                .all(|(_, kind)| kind == "NotAuthenticated")
+                .all(|(_, kind)| *kind == "NotAuthenticated")
     }
 }
 
 /// What one list has learnt to leave out.
 #[derive(Debug, Default)]
 struct Learnt {
-    /// Paths that this server does not know.
-    unknown: BTreeSet<String>,
     /// Objects that are gone.
     gone: BTreeSet<String>,
     /// How often the list was begun anew.
@@ -139,15 +145,16 @@ struct Learnt {
 pub(crate) async fn list<T>(
     session: &Session<'_>,
     query: &Query<'_>,
-    map: impl Fn(Object) -> T,
+    map: impl Fn(&Object<'_>) -> T,
     told: impl Fn(usize),
 ) -> Result<Vec<T>, VsphereError> {
     let mut learnt = Learnt::default();
     loop {
         let logins = session.logins();
-        match list_once(session, query, &learnt, &map, &told).await {
+        let unknown = session.unknown();
+        match list_once(session, query, &learnt, &unknown, &map, &told).await {
             Err(VsphereError::Fault { method, fault }) => {
-                if !mend(session, query, &mut learnt, &fault, logins).await? {
+                if !mend(session, query, &mut learnt, &unknown, &fault, logins).await? {
                     return Err(VsphereError::Fault { method, fault });
                 }
                 tracing::debug!(kind = fault.kind, text = fault.text, "list is begun anew");
@@ -162,6 +169,7 @@ async fn mend(
     session: &Session<'_>,
     query: &Query<'_>,
     learnt: &mut Learnt,
+    unknown: &BTreeSet<&'static str>,
     fault: &Fault,
     logins: u32,
 ) -> Result<bool, VsphereError> {
@@ -172,8 +180,12 @@ async fn mend(
             Ok(true)
         }
         ("InvalidProperty", Some(path), _) if path != "token" => {
-            session.note(path, "this server does not know the property");
-            Ok(learnt.unknown.insert(path.clone()))
+            let Some(path) = query.asks_for(path) else {
+                return Ok(false);
+            };
+            session.leave_out(path);
+            // Another batch may have learnt it meanwhile.
+            Ok(!unknown.contains(path))
         }
         ("ManagedObjectNotFound", _, Some(id)) if query.names(id) => {
             Ok(learnt.gone.insert(id.clone()))
@@ -191,6 +203,17 @@ impl Query<'_> {
     fn names(&self, id: &str) -> bool {
         matches!(self.scope, Scope::These(refs) if refs.iter().any(|one| one.id == id))
     }
+
+    /// Our own spelling of a path that a server complains about, be it in full or its last part.
+    fn asks_for(&self, path: &str) -> Option<&'static str> {
+        let mut paths = self.wanted.iter().flat_map(|(_, paths)| paths.iter());
+        paths
+            .find(|ours| {
+                let rest = ours.strip_suffix(path);
+                rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            })
+            .copied()
+    }
 }
 
 /// One try, with a view of its own where one is needed.
@@ -198,15 +221,16 @@ async fn list_once<T>(
     session: &Session<'_>,
     query: &Query<'_>,
     learnt: &Learnt,
-    map: &impl Fn(Object) -> T,
+    unknown: &BTreeSet<&'static str>,
+    map: &impl Fn(&Object<'_>) -> T,
     told: &impl Fn(usize),
 ) -> Result<Vec<T>, VsphereError> {
     match query.scope {
         Scope::Below(container) => {
             let view = create_view(session, container, query.wanted).await?;
-            let result = pages(session, query, learnt, &through(&view), map, told).await;
+            let result = pages(session, query, unknown, &through(&view), map, told).await;
             // Views die with their session, which is about to end: a failure here is no loss.
-            if let Err(error) = session.read("DestroyView", &view, "").await {
+            if let Err(error) = session.read("DestroyView", &view, "", |_| ()).await {
                 tracing::debug!(%error, "view is left to its session");
             }
             result
@@ -220,7 +244,7 @@ async fn list_once<T>(
             if objects.is_empty() {
                 return Ok(Vec::new());
             }
-            pages(session, query, learnt, &objects, map, told).await
+            pages(session, query, unknown, &objects, map, told).await
         }
     }
 }
@@ -236,10 +260,11 @@ async fn create_view(
     }
     arguments.push_str("<recursive>true</recursive>");
     let manager = &session.service.view_manager;
-    let answer = session
-        .read("CreateContainerView", manager, &arguments)
+    let view = session
+        .read("CreateContainerView", manager, &arguments, |answer| {
+            answer.child("returnval").map(Ref::from_element)
+        })
         .await?;
-    let view = answer.child("returnval").map(Ref::from_node);
     view.ok_or(VsphereError::Lacking {
         method: "CreateContainerView",
         what: "returnval",
@@ -259,15 +284,15 @@ fn through(view: &Ref) -> String {
 async fn pages<T>(
     session: &Session<'_>,
     query: &Query<'_>,
-    learnt: &Learnt,
+    unknown: &BTreeSet<&'static str>,
     objects: &str,
-    map: &impl Fn(Object) -> T,
+    map: &impl Fn(&Object<'_>) -> T,
     told: &impl Fn(usize),
 ) -> Result<Vec<T>, VsphereError> {
     let mut specification = String::from("<specSet>");
     for (class, paths) in query.wanted {
         let _ = write!(specification, "<propSet><type>{class}</type>");
-        for path in paths.iter().filter(|path| !learnt.unknown.contains(**path)) {
+        for path in paths.iter().filter(|path| !unknown.contains(**path)) {
             let _ = write!(specification, "<pathSet>{path}</pathSet>");
         }
         specification.push_str("</propSet>");
@@ -288,22 +313,26 @@ async fn pages<T>(
     loop {
         let (method, arguments) = next;
         let mut is_over = false;
-        let take = |node| {
-            let mut object = Object::from_node(node);
+        let take = |element: Element<'_>| {
+            let mut object = Object::from_element(element);
             is_over |= object.lost_session();
             object.refused.retain(|(path, kind)| {
-                let unknown = kind == "InvalidProperty";
-                if unknown {
-                    session.note(path, "this server does not know the property");
+                let is_unknown = *kind == "InvalidProperty";
+                if is_unknown && let Some(path) = query.asks_for(path) {
+                    session.leave_out(path);
                 }
-                !unknown
+                !is_unknown
             });
-            found.push(map(object));
+            found.push(map(&object));
         };
         let collector = &session.service.property_collector;
         let list = ("returnval", "objects");
-        let answer = session
-            .read_list(method, collector, &arguments, list, take)
+        let token = |answer: Element<'_>| {
+            let token = answer.child("returnval")?.child("token")?;
+            Some(token.text().to_owned())
+        };
+        let token = session
+            .read_list(method, collector, &arguments, list, take, token)
             .await?;
         if is_over {
             let fault = Fault {
@@ -314,15 +343,10 @@ async fn pages<T>(
         }
         told(found.len());
         // Whether there is more is told by the element; "0" is a token like any other.
-        match answer
-            .child("returnval")
-            .and_then(|page| page.child("token"))
-        {
-            Some(token) => {
-                let token = format!("<token>{}</token>", escape(&token.text));
-                next = ("ContinueRetrievePropertiesEx", token);
-            }
-            None => return Ok(found),
-        }
+        let Some(token) = token else {
+            return Ok(found);
+        };
+        let token = format!("<token>{}</token>", escape(&token));
+        next = ("ContinueRetrievePropertiesEx", token);
     }
 }

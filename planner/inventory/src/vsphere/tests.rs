@@ -52,15 +52,16 @@ impl Respond for Fake {
                  </namespace></namespaces>",
             );
         }
-        let root = crate::xml::read(&body).expect("we send XML");
-        let call = &root.child("Body").expect("an envelope").children[0];
+        let tree = crate::xml::read_flat(&body).expect("we send XML");
+        let call = tree.root().child("Body").and_then(|body| body.children().next());
+        let call = call.expect("an envelope");
         let cookie = request
             .headers
             .get("cookie")
             .and_then(|v| v.to_str().ok())
             .unwrap_or("");
         let cookie = cookie.to_owned();
-        match call.name.as_str() {
+        match call.name() {
             "RetrieveServiceContent" => {
                 ok("<returnval><rootFolder type='Folder'>group-d1</rootFolder>\
                  <propertyCollector type='PropertyCollector'>pc</propertyCollector>\
@@ -239,7 +240,10 @@ async fn pulled(
         .expect("a client")
         .impatient();
     let name = SourceName::from("vc");
-    let result = pull_through(&http, &name, &place, &credentials, &NoProgress).await;
+    let access = Access::default();
+    let stop = std::future::pending();
+    let result =
+        pull_through(&http, &name, &place, &credentials, access, &NoProgress, stop).await;
     let open = fake.0.lock().expect("no panic").sessions.clone();
     assert!(open.is_empty(), "sessions are left open: {open:?}");
     (result, fake.0)
