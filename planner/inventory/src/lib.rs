@@ -11,6 +11,8 @@
 //! and trusting certificates.
 
 pub mod credentials;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod openstack;
 mod ova;

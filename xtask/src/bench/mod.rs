@@ -3,6 +3,8 @@
 //! Each benchmark is a file or folder here, prints a table in Markdown, and has a section in
 //! `docs/benchmarks.md` with the command that makes it.
 
+mod inventory;
+mod measure;
 mod psplib;
 
 use std::path::Path;
@@ -18,12 +20,14 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    Inventory(inventory::Arguments),
     Psplib(psplib::Arguments),
 }
 
 /// Runs one; false if it missed a measure that it was told to keep.
-pub fn run(_root: &Path, arguments: &Arguments) -> Result<bool> {
+pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     match &arguments.what {
+        What::Inventory(arguments) => inventory::run(root, arguments),
         What::Psplib(arguments) => psplib::run(arguments),
     }
 }

@@ -36,7 +36,10 @@ impl Cache {
             return Self::default();
         };
         let title = serde_json::to_string(&(FORMAT, owner)).expect("texts serialize");
-        let path = folder.join(format!("vsphere-{:016x}.tsv", crate::http::hash(title.as_bytes())));
+        let path = folder.join(format!(
+            "vsphere-{:016x}.tsv",
+            crate::http::hash(title.as_bytes())
+        ));
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut lines = BTreeMap::new();
         let mut at = 0;

@@ -74,7 +74,8 @@ impl<'a> Tree<'a> {
         let mut found = Vec::new();
         let result = self.walk(root, &parts, &mut found);
         let problem = result.err().map(|problem| problem.to_string());
-        let is_right = problem.is_none() && matches!(found[..], [only] if self.nodes[only].id == id);
+        let is_right =
+            problem.is_none() && matches!(found[..], [only] if self.nodes[only].id == id);
         (!is_right).then(|| Lookup {
             matches: u32::try_from(found.len()).unwrap_or(u32::MAX),
             problem,

@@ -186,8 +186,7 @@ impl Draft {
         } = details;
         if observed.used_bytes.is_empty() {
             let committed = self.observed.committed_bytes.map_or(0, |bytes| bytes.0);
-            observed.used_bytes =
-                share_committed(&vm.disks, committed.saturating_sub(other_bytes));
+            observed.used_bytes = share_committed(&vm.disks, committed.saturating_sub(other_bytes));
         }
         self.is_whole = has_config && vm.gaps.is_empty();
         let light = std::mem::take(&mut self.vm);
@@ -276,7 +275,11 @@ impl Details {
         );
         let has_config = object.get("config.hardware.device").is_some();
         let has_key = object.get("config.keyId").is_some();
-        let is_encrypted = has_key || devices.disks.iter().any(|disk| disk.encrypted == Some(true));
+        let is_encrypted = has_key
+            || devices
+                .disks
+                .iter()
+                .any(|disk| disk.encrypted == Some(true));
         let family = config.and_then(|config| guest_family(config.text_of("guestId")?));
         let os = GuestOs {
             id: owned("guestId"),

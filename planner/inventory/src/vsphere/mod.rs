@@ -15,6 +15,8 @@ mod cache;
 mod devices;
 mod error;
 mod finder;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod guest;
 mod layout;
 mod machine;

@@ -94,7 +94,10 @@ fn match_chunk<'t>(chunk: &str, text: &'t str) -> Result<Option<&'t str>, BadPat
 }
 
 /// Reads a class behind its bracket; whether the character is in it.
-fn in_class(pattern: &mut std::str::Chars<'_>, character: Option<char>) -> Result<bool, BadPattern> {
+fn in_class(
+    pattern: &mut std::str::Chars<'_>,
+    character: Option<char>,
+) -> Result<bool, BadPattern> {
     let negated = pattern.as_str().starts_with('^');
     if negated {
         pattern.next();

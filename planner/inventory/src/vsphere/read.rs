@@ -17,8 +17,8 @@ use super::rules::rules;
 use super::session::Session;
 use super::soap::Ref;
 use super::tags;
-use crate::shared::shared_disks;
 use crate::Access;
+use crate::shared::shared_disks;
 
 /// Objects a page of the infrastructure and light lists: about 3 MiB.
 const PAGE_LIGHT: u32 = 1000;
@@ -127,14 +127,10 @@ impl Reading<'_> {
         drafts: &mut Drafts,
         places: &Places,
     ) -> Result<(), VsphereError> {
-        let instance = session.service.instance.as_deref().unwrap_or_default();
-        let owner = [
-            &*session.endpoint(),
-            instance,
-            session.account().user,
-            session.version,
-            &dc.path,
-        ];
+        // A vCenter is the same under another address.
+        let endpoint = session.endpoint();
+        let instance = session.service.instance.as_deref().unwrap_or(&endpoint);
+        let owner = [instance, session.account().user, session.version, &dc.path];
         let mut cache = Cache::open(self.access.cache, &owner);
         let mut missing = BTreeSet::new();
         for (id, draft) in drafts.iter_mut() {

@@ -128,10 +128,7 @@ fn priority(config: Element<'_>) -> Option<Raw> {
 }
 
 fn texts(element: Element<'_>, name: &str) -> Vec<String> {
-    element
-        .all(name)
-        .map(|one| one.text().to_owned())
-        .collect()
+    element.all(name).map(|one| one.text().to_owned()).collect()
 }
 
 impl StartOrder {

@@ -162,7 +162,7 @@ pub(crate) async fn version_of(
 }
 
 /// The newest of [`VERSIONS`] in a server's list.
-fn newest(list: &str) -> &'static str {
+pub(crate) fn newest(list: &str) -> &'static str {
     let Ok(tree) = read_flat(list) else {
         return VERSION_OLDEST;
     };

@@ -105,7 +105,8 @@ impl<'a> Element<'a> {
 
     /// The element at the end of a path of names.
     pub(crate) fn at(self, path: &[&str]) -> Option<Element<'a>> {
-        path.iter().try_fold(self, |element, name| element.child(name))
+        path.iter()
+            .try_fold(self, |element, name| element.child(name))
     }
 
     /// The text of the first element of that name; empty text counts as none.

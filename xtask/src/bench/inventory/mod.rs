@@ -1,0 +1,123 @@
+//! `cargo xtask bench inventory`: what reading a source costs, beside the tool of its vendor.
+//!
+//! Each part (vSphere, …) starts a rig of its own, runs ours and the rival in turns, and gives lines
+//! of one table.
+
+mod vsphere;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::measure::{self, Cost};
+
+/// Measure `windrow inventory pull` beside the vendors' own tools, in turns
+///
+/// Starts its own rigs (tests/testbed), with state outside of the repository, and stops them. Prints
+/// a table in Markdown: the median of the rounds. False if a measure is missed.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only these parts; all when none is given
+    #[arg(value_name = "PART")]
+    parts: Vec<Part>,
+    /// VMs of the simulated vCenter
+    #[arg(long, default_value_t = 10_000)]
+    vms: u32,
+    /// Rounds; the table has their medians
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Folder for rigs, rivals and results [default: `windrow-bench` in the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Take this program instead of building one
+    #[arg(long, value_name = "PROGRAM")]
+    windrow: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Vsphere,
+}
+
+/// Where everything is, for the parts.
+struct Bench<'a> {
+    root: &'a Path,
+    state: PathBuf,
+    windrow: PathBuf,
+    rounds: u32,
+}
+
+/// A line of the table.
+struct Line {
+    what: String,
+    cost: Cost,
+}
+
+/// A measure: what must hold, and whether it does.
+struct Measure {
+    what: String,
+    holds: bool,
+}
+
+/// What a part found.
+#[derive(Default)]
+struct Outcome {
+    lines: Vec<Line>,
+    measures: Vec<Measure>,
+}
+
+/// Runs the parts; false if one misses a measure.
+#[expect(clippy::print_stdout, reason = "its result")]
+pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
+    measure::check()?;
+    let state = match &arguments.state {
+        Some(state) => state.clone(),
+        None => std::env::temp_dir().join("windrow-bench"),
+    };
+    std::fs::create_dir_all(&state).with_context(|| format!("make `{}`", state.display()))?;
+    let bench = Bench {
+        root,
+        windrow: match &arguments.windrow {
+            Some(windrow) => windrow
+                .canonicalize()
+                .context("find the program to measure")?,
+            None => build(root)?,
+        },
+        state,
+        rounds: arguments.rounds.max(1),
+    };
+    let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    let mut outcomes = Vec::new();
+    if wanted(Part::Vsphere) {
+        outcomes.push(vsphere::run(&bench, arguments.vms)?);
+    }
+    println!("| what | wall s | CPU s | RSS MiB |\n| --- | ---: | ---: | ---: |");
+    for line in outcomes.iter().flat_map(|outcome| &outcome.lines) {
+        let Cost { wall, cpu, rss } = line.cost;
+        println!("| {} | {wall:.2} | {cpu:.2} | {rss:.0} |", line.what);
+    }
+    println!();
+    let mut all_hold = true;
+    for measure in outcomes.iter().flat_map(|outcome| &outcome.measures) {
+        let word = if measure.holds { "met" } else { "missed" };
+        println!("- {}: {word}", measure.what);
+        all_hold &= measure.holds;
+    }
+    Ok(all_hold)
+}
+
+/// Builds the program as users get it.
+fn build(root: &Path) -> Result<PathBuf> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "-p", "windrow"])
+        .current_dir(root)
+        .status()
+        .context("start cargo")?;
+    if !status.success() {
+        bail!("`cargo build --release -p windrow` ended with {status}");
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("release/windrow"))
+}
