@@ -115,6 +115,12 @@ fn disk(device: Element<'_>, list: &[Element<'_>], boot: Option<&str>) -> Disk {
         (Some("sharingMultiWriter"), _) => Some("multi-writer"),
         (_, bus) => bus.filter(|bus| *bus != "noSharing"),
     };
+    let kind = backing.map(backing_kind);
+    // A disk of that format has no such property: it always is.
+    let thin = match kind.as_deref() {
+        Some("sesparse") => Some(true),
+        _ => backing.and_then(|backing| backing.value("thinProvisioned")),
+    };
     let in_kib = || device.value::<u64>("capacityInKB").map(|kib| kib * 1024);
     let capacity = device.value("capacityInBytes").or_else(in_kib);
     let label = device
@@ -126,8 +132,8 @@ fn disk(device: Element<'_>, list: &[Element<'_>], boot: Option<&str>) -> Disk {
         bus: controller.and_then(|one| one.value("busNumber")),
         unit: device.value("unitNumber"),
         capacity_bytes: Bytes(capacity.unwrap_or_default()),
-        backing: backing.map(backing_kind),
-        thin: backing.and_then(|backing| backing.value("thinProvisioned")),
+        thin,
+        backing: kind,
         mode: text("diskMode").map(str::to_owned),
         sharing: sharing.map(str::to_owned),
         storage: text("datastore").map(str::to_owned),
@@ -198,6 +204,7 @@ fn nic(device: Element<'_>, class: &str, places: &Places) -> Nic {
             .map(str::to_owned),
         backing: backing.and_then(|backing| plug(backing, port_group)),
         connected: starts_connected(device),
+        ..Nic::default()
     }
 }
 
