@@ -6,6 +6,10 @@ use crate::units::Bytes;
 
 /// A network at a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a line of a file: each is a fact of its own"
+)]
 pub struct Network {
     /// Managed object reference or network id.
     pub id: String,

@@ -64,7 +64,8 @@ pub struct Inventory {
 pub struct SourceInventory {
     /// `source.json`.
     pub about: SourceAbout,
-    /// `vms.jsonl`: the VMs of this source's datacenter or project only.
+    /// `vms.jsonl`: the VMs of this source's datacenter; OpenStack: of every project that the account
+    /// may list, each with its project, since the engine finds those of its own only.
     pub vms: Vec<Vm>,
     /// `networks.jsonl`: those of the whole vCenter or of what the project sees (W04).
     pub networks: Vec<Network>,

@@ -121,6 +121,11 @@ impl HttpError {
         matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
     }
 
+    /// Whether an answer was on its way and did not come, or not to its end.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken { .. })
+    }
+
     /// Whether the same request may work later.
     pub(crate) fn is_outage(&self) -> bool {
         self.is_transient()

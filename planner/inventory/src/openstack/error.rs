@@ -34,12 +34,27 @@ pub enum OpenstackError {
         project: String,
     },
     /// Something else than Keystone answers at the endpoint.
-    #[error("log in at `{url}`: what answers there (status {status}) is not Keystone")]
+    #[error(
+        "log in at `{url}`: what answers there (status {status}) is not Keystone; it begins with \
+         `{excerpt}`"
+    )]
     NotKeystone {
         /// Where.
         url: String,
         /// The answer's status.
         status: u16,
+        /// Its first bytes.
+        excerpt: String,
+    },
+    /// Keystone does not take this application credential.
+    #[error(
+        "log in at `{url}` with the application credential `{credential}`: Keystone refuses (401)"
+    )]
+    CredentialDenied {
+        /// Where.
+        url: String,
+        /// Its id or name.
+        credential: String,
     },
     /// The catalog does not know the region.
     #[error(
@@ -99,6 +114,21 @@ impl OpenstackError {
         }
     }
 
+    /// Whether a smaller page may be what the service can make: it gave up, or was cut off.
+    pub(super) fn is_too_much(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_broken(),
+            // 503 is a service that is down, whatever it is asked for.
+            Self::Refused { status, .. } => *status >= 500 && *status != 503,
+            _ => false,
+        }
+    }
+
+    /// Whether an answer breaks off in the middle.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::NotJson { source, .. } if source.is_eof())
+    }
+
     /// What the reader can do.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -111,6 +141,10 @@ impl OpenstackError {
             Self::Denied { .. } => Some(
                 "check `username`, `password`, `project_name` and `domain_name` in the Secret; the \
                  domain is that of the user and of the project"
+                    .to_owned(),
+            ),
+            Self::CredentialDenied { .. } => Some(
+                "check its id and secret; it may have expired, or its user may have left the project"
                     .to_owned(),
             ),
             Self::NoRegion { .. } => {

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::ids::{VmId, VmName};
 use schemas::inventory::{
-    Disk, Flavor, Gap, GuestOs, Network, Nic, Observed, Power, Project, RootDisk, SourceAbout,
-    SourceInventory, SourceKind, Storage, Vm,
+    Disk, Flavor, Gap, GuestOs, Identity, Network, Nic, OBSERVED_QUOTAS, Observed, Power, Project,
+    Quota, RootDisk, Rule, RuleKind, SourceAbout, SourceInventory, SourceKind, Storage, Vm,
 };
 use schemas::units::Bytes;
 
-use super::list::{COMPUTE, VOLUME};
+use super::list::COMPUTE;
 use super::read::Estate;
-use super::wire::{self, Image, Port, Server};
+use super::wire::{self, Image, Port, Server, UserData};
 
 /// Where an estate was read, and as whom.
 pub(super) struct Origin {
@@ -24,7 +24,17 @@ pub(super) struct Origin {
     pub(super) project: Project,
     pub(super) user: String,
     pub(super) tls: &'static str,
+    pub(super) identity: Option<Identity>,
+    pub(super) token_seconds: Option<u64>,
 }
+
+/// Limits of a project that an export needs room under: our name, Cinder's for the limit, Cinder's
+/// for what is used (O08).
+const QUOTAS: [(&str, &str, &str); 3] = [
+    ("gigabytes", "maxTotalVolumeGigabytes", "totalGigabytesUsed"),
+    ("snapshots", "maxTotalSnapshots", "totalSnapshotsUsed"),
+    ("volumes", "maxTotalVolumes", "totalVolumesUsed"),
+];
 
 /// The inventory of an estate. Its order depends on ids only, never on the answers' order.
 pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
@@ -40,12 +50,15 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
     let observed = estate
         .servers
         .values()
-        .map(|server| (server.id.clone(), observed(server)));
+        .map(|server| (server.id.clone(), observed(estate, server)))
+        .chain(used(estate).map(|used| (used.id.clone(), used)));
+    let rules = rules(estate);
     let (networks, storage) = (networks(estate), storage(estate));
     let counts = [
         ("vms", vms.len()),
         ("networks", networks.len()),
         ("storage", storage.len()),
+        ("rules", rules.len()),
     ];
     let mut gaps = estate.gaps.clone();
     gaps.sort();
@@ -54,18 +67,23 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         region: Some(origin.region),
         project: Some(origin.project),
         product: estate
-            .compute_version
-            .as_ref()
+            .versions
+            .compute
             .map(|newest| format!("OpenStack Nova {newest}")),
         api: [
-            ("compute", COMPUTE),
-            ("volume", VOLUME),
-            ("image", "2"),
-            ("network", "2.0"),
+            ("compute", COMPUTE.to_owned()),
+            ("compute flavors", estate.versions.flavors()),
+            ("volume", estate.versions.volumes()),
+            ("image", "2".to_owned()),
+            ("network", "2.0".to_owned()),
         ]
-        .map(|(service, version)| (service.to_owned(), version.to_owned()))
+        .map(|(service, version)| (service.to_owned(), version))
         .into(),
         user: Some(origin.user),
+        identity: origin.identity,
+        scope: Some(if estate.all_projects { "all" } else { "own" }.to_owned()),
+        token_seconds: origin.token_seconds,
+        quotas: quotas(estate),
         counts: counts
             .map(|(what, count)| (what.to_owned(), count as u64))
             .into(),
@@ -76,6 +94,7 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         vms,
         networks,
         storage,
+        rules,
         observed: observed.collect(),
         ..SourceInventory::new(about)
     }
@@ -115,7 +134,8 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
     Vm {
         id: VmId::new(&server.id),
         name: VmName::new(&server.name),
-        project: Some(project(own, server)),
+        project: Some(project(own, estate, server)),
+        created: server.created.clone(),
         description: server.description.clone().filter(|text| !text.is_empty()),
         guest_os: guest_os(text("os_distro"), text("os_type")),
         hw_version: text("hw_machine_type"),
@@ -131,24 +151,30 @@ fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
             .map(|image| image.text("hw_tpm_model").is_some()),
         encrypted: encrypted(&disks),
         root_disk: Some(root_disk),
+        image: server.image.clone(),
         boot_image: boot_image.map(str::to_owned),
         boot_image_exists: boot_image
             .and_then(|id| estate.images.get(id))
             .map(Option::is_some),
         nics: nics(estate, server, ports, text("hw_vif_model").as_deref()),
         passthrough: passthrough(ports),
-        snapshots: snapshots(estate, &disks),
+        snapshots: some(disks.iter().filter_map(|disk| disk.snapshots).sum()),
         host_group: server
             .availability_zone
             .clone()
             .filter(|zone| !zone.is_empty()),
-        tags: server
-            .tags
-            .iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .cloned()
-            .collect(),
+        server_groups: groups(estate, server),
+        security_groups: sorted(server.security_groups.iter().map(|group| &group.name)),
+        key_pair: server.key_name.clone(),
+        config_drive: server
+            .config_drive
+            .as_deref()
+            .map(|text| text.eq_ignore_ascii_case("true")),
+        user_data: match server.user_data {
+            UserData::NotShown => None,
+            given => Some(given == UserData::Some),
+        },
+        tags: sorted(server.tags.iter()),
         attributes: server.metadata.clone(),
         locked: server.locked,
         gaps: gaps(estate, server),
@@ -165,11 +191,23 @@ fn disks(estate: &Estate, server: &Server) -> Vec<Disk> {
         .filter_map(|attached| estate.volumes.get(&attached.id))
         .map(|volume| Disk {
             key: volume.id.clone(),
-            controller: estate.device(&server.id, &volume.id).map(str::to_owned),
+            label: volume.name.clone().filter(|name| !name.is_empty()),
+            controller: estate.device(server, &volume.id).map(str::to_owned),
             capacity_bytes: Bytes::from_gib(volume.size),
             backing: Some("volume".to_owned()),
             sharing: volume.multiattach.then(|| "multiattach".to_owned()),
             storage: volume.kind.clone(),
+            backend: volume.host.clone(),
+            zone: volume.availability_zone.clone(),
+            bootable: Some(volume.bootable == "true"),
+            image: volume.image_id().map(str::to_owned),
+            image_properties: volume
+                .image
+                .iter()
+                .filter(|(key, _)| key.starts_with("hw_") || key.starts_with("os_"))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            snapshots: estate.snapshot_counts.get(&volume.id).copied(),
             encrypted: volume.encrypted,
             ..Disk::default()
         })
@@ -233,7 +271,6 @@ fn guest_os(id: Option<String>, family: Option<String>) -> Option<GuestOs> {
 
 /// CPUs and memory, and what is known of the flavor. Where it is gone, the server's copy tells.
 fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor) {
-    let some = |amount: u64| (amount > 0).then_some(amount);
     let id = server.flavor.id.clone();
     if let Some(known) = id.as_ref().and_then(|id| estate.flavors.get(id)) {
         let flavor = Flavor {
@@ -242,7 +279,9 @@ fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor
             exists: true,
             ephemeral_gib: some(known.ephemeral),
             swap_mib: some(known.swap),
-            ..Flavor::default()
+            public: known.public,
+            disk_gib: some(known.disk),
+            extra_specs: known.extra_specs.clone(),
         };
         return (Some(known.vcpus), Some(known.ram), flavor);
     }
@@ -260,19 +299,31 @@ fn flavor(estate: &Estate, server: &Server) -> (Option<u32>, Option<u64>, Flavor
         exists,
         ephemeral_gib: some(copy.ephemeral),
         swap_mib: some(copy.swap),
-        ..Flavor::default()
+        public: None,
+        disk_gib: some(copy.disk),
+        extra_specs: copy.extra_specs,
     };
     (copy.vcpus, copy.ram, flavor)
 }
 
+/// Nothing where it is zero.
+fn some<T: Default + PartialOrd>(amount: T) -> Option<T> {
+    (amount > T::default()).then_some(amount)
+}
+
+fn sorted<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let sorted: BTreeSet<&String> = texts.collect();
+    sorted.into_iter().cloned().collect()
+}
+
 /// Whose the server is; our own project's name is known.
-fn project(own: &Project, server: &Server) -> Project {
+fn project(own: &Project, estate: &Estate, server: &Server) -> Project {
     if server.tenant_id == own.id {
         own.clone()
     } else {
         Project {
             id: server.tenant_id.clone(),
-            name: None,
+            name: estate.projects.get(&server.tenant_id).cloned().flatten(),
         }
     }
 }
@@ -291,51 +342,78 @@ fn ports_by_server(estate: &Estate) -> BTreeMap<&str, Vec<&Port>> {
 }
 
 /// A NIC a port, by id. A network that we may not list still has its name in the server's
-/// addresses; so has a port that we may not list, and its MAC stands for its id.
+/// addresses; so has a port that we may not list, and its MAC stands for its id. An address without
+/// a MAC is kept without: the engine crashes on it (W08).
 fn nics(estate: &Estate, server: &Server, ports: &[&Port], model: Option<&str>) -> Vec<Nic> {
-    let addresses: BTreeMap<String, &String> = server
-        .addresses
-        .iter()
-        .flat_map(|(network, list)| list.iter().map(move |address| (network, address)))
-        .filter_map(|(network, address)| {
-            Some((address.mac.as_ref()?.to_ascii_lowercase(), network))
-        })
-        .collect();
+    let mut addresses: BTreeMap<String, OfAddresses> = BTreeMap::new();
+    for (network, list) in &server.addresses {
+        for address in list {
+            let mac = address.mac.as_ref().map(|mac| mac.to_ascii_lowercase());
+            let key = mac.clone().unwrap_or_else(|| format!("{network}/no-mac"));
+            let known = addresses.entry(key).or_insert_with(|| OfAddresses {
+                network,
+                mac,
+                fixed: BTreeSet::new(),
+                floating: BTreeSet::new(),
+            });
+            if address.kind.as_deref() == Some("floating") {
+                known.floating.insert(&address.addr);
+            } else {
+                known.fixed.insert(&address.addr);
+            }
+        }
+    }
     let model = model.map(str::to_owned);
     let mut nics: Vec<Nic> = ports
         .iter()
         .map(|port| {
             let mac = port.mac_address.to_ascii_lowercase();
-            let listed = estate
-                .networks
-                .get(&port.network_id)
-                .map(|network| &network.name);
+            let listed = estate.networks.get(&port.network_id);
+            let address = addresses.remove(&mac);
+            let fixed: BTreeSet<&String> = port.fixed_ips.iter().map(|ip| &ip.ip_address).collect();
             Nic {
                 key: port.id.clone(),
                 model: model.clone(),
                 network: Some(port.network_id.clone()),
-                network_name: listed.or(addresses.get(&mac).copied()).cloned(),
+                network_name: listed
+                    .map(|network| &network.name)
+                    .or(address.as_ref().map(|address| address.network))
+                    .cloned(),
                 connected: Some(!port.fixed_ips.is_empty()),
+                fixed_ips: fixed.into_iter().cloned().collect(),
+                floating_ips: address.map_or_else(Vec::new, |known| known.floating()),
+                vnic_type: port.vnic_type.clone().filter(|kind| kind != "normal"),
                 mac: Some(mac),
                 ..Nic::default()
             }
         })
         .collect();
-    for (mac, network) in addresses {
-        if nics.iter().all(|nic| nic.mac.as_ref() != Some(&mac)) {
-            nics.push(Nic {
-                key: mac.clone(),
-                model: model.clone(),
-                network: None,
-                network_name: Some(network.clone()),
-                connected: Some(true),
-                mac: Some(mac),
-                ..Nic::default()
-            });
-        }
-    }
+    nics.extend(addresses.into_iter().map(|(key, known)| Nic {
+        key,
+        model: model.clone(),
+        network_name: Some(known.network.clone()),
+        connected: Some(true),
+        fixed_ips: sorted(known.fixed.iter().copied()),
+        floating_ips: known.floating(),
+        mac: known.mac,
+        ..Nic::default()
+    }));
     nics.sort_by(|a, b| a.key.cmp(&b.key));
     nics
+}
+
+/// What a server's addresses say of one NIC.
+struct OfAddresses<'a> {
+    network: &'a String,
+    mac: Option<String>,
+    fixed: BTreeSet<&'a String>,
+    floating: BTreeSet<&'a String>,
+}
+
+impl OfAddresses<'_> {
+    fn floating(&self) -> Vec<String> {
+        sorted(self.floating.iter().copied())
+    }
 }
 
 /// Kinds of ports that are not plain virtual ones: `direct`, `macvtap`, ….
@@ -345,14 +423,87 @@ fn passthrough(ports: &[&Port]) -> Vec<String> {
     special.into_iter().map(str::to_owned).collect()
 }
 
-fn snapshots(estate: &Estate, disks: &[Disk]) -> Option<u32> {
-    let of_disks = estate
-        .snapshots
-        .values()
-        .filter(|s| disks.iter().any(|disk| disk.key == s.volume_id));
-    u32::try_from(of_disks.count())
-        .ok()
-        .filter(|count| *count > 0)
+/// Ids of the server's groups.
+fn groups(estate: &Estate, server: &Server) -> Vec<String> {
+    let groups = estate.groups.values();
+    groups
+        .filter(|group| group.members.contains(&server.id))
+        .map(|group| group.id.clone())
+        .collect()
+}
+
+/// Server groups, and disks that several servers have.
+fn rules(estate: &Estate) -> Vec<Rule> {
+    let here = |ids: &[String]| -> Vec<VmId> {
+        let here = ids.iter().filter(|id| estate.servers.contains_key(*id));
+        sorted(here).into_iter().map(VmId::from).collect()
+    };
+    let groups = estate.groups.values().map(|group| {
+        let policy = group.policy();
+        Rule {
+            id: format!("server-group:{}", group.id),
+            kind: if policy.ends_with("anti-affinity") {
+                RuleKind::AntiAffinity
+            } else {
+                RuleKind::Affinity
+            },
+            name: Some(group.name.clone()),
+            members: here(&group.members),
+            mandatory: Some(!policy.starts_with("soft-")),
+            enabled: true,
+            origin: "server-group".to_owned(),
+            ..Rule::default()
+        }
+    });
+    let shared = estate.volumes.values().filter_map(|volume| {
+        let users: Vec<String> = volume
+            .attachments
+            .iter()
+            .map(|at| at.server_id.clone())
+            .collect();
+        let members = here(&users);
+        (members.len() > 1).then(|| Rule {
+            id: format!("volume:{}", volume.id),
+            kind: RuleKind::SharedDisk,
+            name: Some(format!("volume:{}", volume.id)),
+            members,
+            enabled: true,
+            origin: "disks".to_owned(),
+            ..Rule::default()
+        })
+    });
+    let mut rules: Vec<Rule> = groups.chain(shared).collect();
+    rules.sort_by(|a, b| a.id.cmp(&b.id));
+    rules
+}
+
+fn quotas(estate: &Estate) -> Vec<Quota> {
+    let limits = &estate.limits.limits.absolute;
+    let known = QUOTAS
+        .iter()
+        .filter_map(|(what, limit, _)| Some((what, limits.get(*limit)?)));
+    known
+        .map(|(what, limit)| Quota {
+            what: (*what).to_owned(),
+            limit: u64::try_from(*limit).ok(),
+        })
+        .collect()
+}
+
+/// What is used of the limits, if they could be read.
+fn used(estate: &Estate) -> Option<Observed> {
+    let limits = &estate.limits.limits.absolute;
+    let used: BTreeMap<String, u64> = QUOTAS
+        .iter()
+        .filter_map(|(what, _, used)| {
+            Some(((*what).to_owned(), u64::try_from(*limits.get(*used)?).ok()?))
+        })
+        .collect();
+    (!used.is_empty()).then(|| Observed {
+        id: OBSERVED_QUOTAS.to_owned(),
+        used,
+        ..Observed::default()
+    })
 }
 
 /// Volumes that hang on the server and could not be read: its disks are incomplete.
@@ -368,6 +519,18 @@ fn gaps(estate: &Estate, server: &Server) -> Vec<Gap> {
             reason: "the block storage service does not show it to this user".to_owned(),
         })
         .collect();
+    let without_device = server.volumes.iter().filter(|volume| {
+        estate.volumes.contains_key(&volume.id) && estate.device(server, &volume.id).is_none()
+    });
+    gaps.extend(without_device.map(|volume| {
+        Gap {
+            what: "device".to_owned(),
+            object: Some(volume.id.clone()),
+            reason: "Cinder lists no attachment, as while a server is shelved; the disks stand in \
+                 Nova's order"
+                .to_owned(),
+        }
+    }));
     gaps.sort();
     gaps
 }
@@ -383,7 +546,7 @@ fn power(status: &str) -> Power {
     }
 }
 
-fn observed(server: &Server) -> Observed {
+fn observed(estate: &Estate, server: &Server) -> Observed {
     let addresses = server.addresses.values().flatten();
     let own = addresses.filter(|address| address.kind.as_deref() != Some("floating"));
     let guest_ips: BTreeSet<_> = own.map(|address| address.addr.clone()).collect();
@@ -393,11 +556,29 @@ fn observed(server: &Server) -> Observed {
         status: Some(server.status.clone()),
         guest_ips: guest_ips.into_iter().collect(),
         task_state: server.task_state.clone(),
+        disk_states: server
+            .volumes
+            .iter()
+            .filter_map(|attached| estate.volumes.get(&attached.id))
+            .filter(|volume| !matches!(volume.status.as_str(), "" | "in-use"))
+            .map(|volume| (volume.id.clone(), volume.status.clone()))
+            .collect(),
         ..Observed::default()
     }
 }
 
 fn networks(estate: &Estate) -> Vec<Network> {
+    let dhcp: BTreeSet<&str> = estate
+        .ports
+        .values()
+        .filter(|port| {
+            matches!(
+                port.device_owner.as_str(),
+                "network:dhcp" | "network:distributed"
+            )
+        })
+        .map(|port| port.network_id.as_str())
+        .collect();
     let mut names = BTreeMap::<&str, u32>::new();
     for network in estate.networks.values() {
         *names.entry(&network.name).or_default() += 1;
@@ -417,6 +598,12 @@ fn networks(estate: &Estate) -> Vec<Network> {
             name: network.name.clone(),
             kind: "neutron".to_owned(),
             vlan: vlan(network),
+            segment_type: network.provider_type.clone(),
+            segment: network.segment,
+            mtu: network.mtu,
+            subnets: sorted(network.subnets.iter()),
+            dhcp: dhcp.contains(network.id.as_str()).then_some(true),
+            external: network.external,
             project: network.tenant_id.clone(),
             shared: network.shared,
             duplicate_name: names[network.name.as_str()] > 1,

@@ -6,25 +6,57 @@ use serde::de::DeserializeOwned;
 
 use super::error::OpenstackError;
 use super::session::Service;
-use super::wire::{Flavor, Network, Port, Server, Snapshot, Volume, VolumeType};
+use super::wire::{
+    Counted, Flavor, Network, Port, Server, ServerGroup, Snapshot, Volume, VolumeType,
+};
 
 /// The version of Nova's API for servers: the first with tags. From 2.47 on the flavor's id is
 /// gone, and without it no one can tell whether the flavor still exists (O05).
 pub(super) const COMPUTE: &str = "2.26";
 /// A version of Nova's API that shows a deleted flavor's values.
 pub(super) const COMPUTE_EMBEDDED_FLAVOR: &str = "2.47";
-/// A version of Cinder's API that every release since Queens has.
-pub(super) const VOLUME: &str = "3.50";
+/// The first version of Nova's API that lists flavors with their extra specs (Rocky).
+pub(super) const COMPUTE_EXTRA_SPECS: Microversion = Microversion(2, 61);
+/// The first version in which a server group has one policy, not a list (Rocky).
+pub(super) const COMPUTE_GROUP_POLICY: Microversion = Microversion(2, 64);
+/// The first version that lists servers of cells which are down (Stein).
+pub(super) const COMPUTE_DOWN_CELLS: Microversion = Microversion(2, 69);
+/// The newest version of Cinder's API that we know; Queens has no newer one.
+pub(super) const VOLUME: Microversion = Microversion(3, 50);
 /// Entries a page. Nova cuts at 1000 by default.
-const PAGE: &str = "500";
+pub(super) const PAGE: u32 = 500;
+/// A page that a service cannot make is asked for in halves, down to this.
+pub(super) const PAGE_MIN: u32 = 50;
+
+/// A microversion, `2.26`; they compare as numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Microversion(pub(super) u32, pub(super) u32);
+
+impl Microversion {
+    /// Reads `2.26`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Self(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Microversion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
 /// A list of a service.
 pub(super) struct List {
     pub(super) service: Service,
     pub(super) path: &'static str,
     /// What the entries are called in progress and gaps.
     pub(super) what: &'static str,
-    pub(super) microversion: Option<&'static str>,
-    /// Cuts the list into pages in the order of ids, where the service can.
+    /// Whether an administrator may have the list of all projects by asking for it.
+    pub(super) all: Option<(&'static str, &'static str)>,
+    /// Whether the list comes in pages, each asked for by the last id of the one before.
+    pub(super) paged: bool,
+    /// Puts the list into the order of ids, where the service can.
     pub(super) query: &'static [(&'static str, &'static str)],
 }
 
@@ -32,44 +64,49 @@ pub(super) const SERVERS: List = List {
     service: Service::Compute,
     path: "servers/detail",
     what: "servers",
-    microversion: Some(COMPUTE),
-    query: &[("limit", PAGE), ("sort_key", "uuid"), ("sort_dir", "asc")],
+    all: Some(("all_tenants", "1")),
+    paged: true,
+    query: &[("sort_key", "uuid"), ("sort_dir", "asc")],
 };
 pub(super) const FLAVORS: List = List {
     service: Service::Compute,
     path: "flavors/detail",
     what: "flavors",
-    microversion: Some(COMPUTE),
-    query: &[("is_public", "None"), ("limit", PAGE)],
+    all: None,
+    paged: true,
+    query: &[("is_public", "None")],
 };
 pub(super) const VOLUMES: List = List {
     service: Service::Volume,
     path: "volumes/detail",
     what: "volumes",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE), ("sort", "id:asc")],
+    all: Some(("all_tenants", "1")),
+    paged: true,
+    query: &[("sort", "id:asc")],
 };
 pub(super) const SNAPSHOTS: List = List {
     service: Service::Volume,
     path: "snapshots/detail",
     what: "snapshots",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE), ("sort", "id:asc")],
+    all: Some(("all_tenants", "1")),
+    paged: true,
+    query: &[("sort", "id:asc")],
 };
 pub(super) const VOLUME_TYPES: List = List {
     service: Service::Volume,
     path: "types",
     what: "volume types",
-    microversion: Some(VOLUME),
-    query: &[("limit", PAGE)],
+    all: None,
+    paged: true,
+    query: &[("is_public", "None")],
 };
 pub(super) const PORTS: List = List {
     service: Service::Network,
     path: "ports",
     what: "ports",
-    microversion: None,
+    all: None,
+    paged: true,
     query: &[
-        ("limit", PAGE),
         ("sort_key", "id"),
         ("sort_dir", "asc"),
         ("fields", "id"),
@@ -85,8 +122,28 @@ pub(super) const NETWORKS: List = List {
     service: Service::Network,
     path: "networks",
     what: "networks",
-    microversion: None,
-    query: &[("limit", PAGE), ("sort_key", "id"), ("sort_dir", "asc")],
+    all: None,
+    paged: true,
+    query: &[("sort_key", "id"), ("sort_dir", "asc")],
+};
+
+/// Ids and, of servers in cells that are down, states. Sorted or paged, Nova leaves those out.
+pub(super) const CENSUS: List = List {
+    service: Service::Compute,
+    path: "servers",
+    what: "census",
+    all: Some(("all_tenants", "1")),
+    paged: false,
+    query: &[],
+};
+
+pub(super) const GROUPS: List = List {
+    service: Service::Compute,
+    path: "os-server-groups",
+    what: "server groups",
+    all: Some(("all_projects", "1")),
+    paged: false,
+    query: &[],
 };
 
 /// An entry of a list.
@@ -103,7 +160,17 @@ macro_rules! entries {
         })*
     };
 }
-entries!(Server, Volume, Snapshot, VolumeType, Flavor, Port, Network);
+entries!(
+    Server,
+    Volume,
+    Snapshot,
+    VolumeType,
+    Flavor,
+    Port,
+    Network,
+    Counted,
+    ServerGroup
+);
 
 /// One page of a list, whose keys say of what.
 #[derive(Deserialize)]
@@ -116,7 +183,7 @@ pub(super) struct Page<T> {
         alias = "flavors",
         alias = "ports",
         alias = "networks",
-        alias = "volumeAttachments"
+        alias = "server_groups"
     )]
     pub(super) entries: Vec<T>,
     #[serde(

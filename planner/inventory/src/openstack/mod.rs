@@ -2,12 +2,13 @@
 //!
 //! Takes the site's entry and the engine's Secret; gives the project's servers with what the
 //! engine will look at when it imports them. Only reads, apart from asking for a token and giving
-//! it back. `session` logs in and sends, `read` asks for what `list` names, `wire` has the answers'
+//! it back. `login` gets a token, `session` sends, `read` asks for what `list` names, `wire` has the answers'
 //! types, and `join` makes one VM of what five services know of a server, without any IO.
 
 mod error;
 mod join;
 mod list;
+mod login;
 mod read;
 mod session;
 #[cfg(test)]
@@ -48,6 +49,8 @@ async fn pull_with(
         project: session.project().clone(),
         user: session.user().to_owned(),
         tls: session.tls(),
+        identity: session.identity_used(),
+        token_seconds: session.token_seconds(),
     };
     let estate = within_limits(Box::pin(read::estate(&session, name, progress))).await;
     session.close().await;

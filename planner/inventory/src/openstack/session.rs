@@ -1,22 +1,29 @@
 //! A session with one OpenStack cloud: token, catalog, and one way to read from a service.
 //!
-//! The identity is what the engine can use: user and project of one domain. A token that dies in
+//! The identity is what the engine can use, user and project of one domain, or what people have in
+//! their environment: two domains, ids for names, an application credential. A token that dies in
 //! the middle of a listing is replaced once; credentials that Keystone refuses are never tried
 //! again, since three tries lock accounts.
 
+use std::time::{Duration, Instant};
+
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, Url};
-use schemas::inventory::Project;
+use schemas::inventory::{Identity, Project};
 use schemas::site::OpenstackSource;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::error::OpenstackError;
+use super::login::Login;
 use crate::Credentials;
 use crate::http::{Answer, Http, Retry, parse_url, shown};
+
+/// A token is renewed so long before its end.
+const RENEWAL_MARGIN: Duration = Duration::from_mins(1);
 
 /// The services we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub(super) enum Service {
     Image,
     /// Neutron.
     Network,
+    /// Keystone.
+    Identity,
 }
 
 impl Service {
@@ -39,6 +48,7 @@ impl Service {
             Self::Volume => &["block-storage", "block-store", "volumev3"],
             Self::Image => &["image"],
             Self::Network => &["network", "networking"],
+            Self::Identity => &["identity"],
         }
     }
 
@@ -48,6 +58,7 @@ impl Service {
             Self::Compute | Self::Volume => None,
             Self::Image => Some("v2"),
             Self::Network => Some("v2.0"),
+            Self::Identity => Some("v3"),
         }
     }
 
@@ -58,23 +69,18 @@ impl Service {
             Self::Volume => "volume",
             Self::Image => "image",
             Self::Network => "network",
+            Self::Identity => "identity",
         }
     }
-}
-
-/// Who logs in, where to.
-struct Login {
-    url: Url,
-    user: String,
-    password: SecretString,
-    domain: String,
-    project: String,
 }
 
 /// A token, and how many came before it.
 struct Token {
     text: SecretString,
     generation: u32,
+    /// When to ask for the next one before this one dies, by our clock; absent if the answer's
+    /// times made no sense.
+    renew: Option<Instant>,
 }
 
 /// A session with one cloud.
@@ -84,23 +90,13 @@ pub(super) struct Session {
     region: String,
     catalog: Vec<CatalogEntry>,
     project: Project,
+    user: String,
+    token_life: Option<Duration>,
     token: Mutex<Token>,
 }
 
 #[derive(Deserialize)]
-struct TokenAnswer {
-    token: TokenBody,
-}
-
-#[derive(Deserialize)]
-struct TokenBody {
-    project: Project,
-    #[serde(default)]
-    catalog: Vec<CatalogEntry>,
-}
-
-#[derive(Deserialize)]
-struct CatalogEntry {
+pub(super) struct CatalogEntry {
     r#type: String,
     #[serde(default)]
     endpoints: Vec<CatalogEndpoint>,
@@ -131,29 +127,20 @@ impl Session {
         place: &OpenstackSource,
         credentials: &Credentials,
     ) -> Result<Self, OpenstackError> {
-        let key = |key| {
-            credentials
-                .get(key)
-                .ok_or(OpenstackError::MissingKey { key })
-        };
-        let text = |name| key(name).map(|value| value.expose_secret().to_owned());
-        let login = Login {
-            url: token_url(&place.endpoint)?,
-            user: text("username")?,
-            password: key("password")?.clone(),
-            domain: text("domain_name")?,
-            project: text("project_name")?,
-        };
-        let (token, body) = login.send(&http).await?;
+        let login = Login::new(place, credentials)?;
+        let granted = login.send(&http).await?;
         let session = Self {
             http,
             login,
             region: place.region.clone(),
-            catalog: body.catalog,
-            project: body.project,
+            catalog: granted.catalog,
+            project: granted.project,
+            user: granted.user,
+            token_life: granted.life,
             token: Mutex::new(Token {
-                text: token,
+                text: granted.token,
                 generation: 0,
+                renew: renewal(granted.life),
             }),
         };
         session.check_region()?;
@@ -165,7 +152,7 @@ impl Session {
         let token = token_header(&self.token.lock().await.text);
         let request = self
             .http
-            .request(Method::DELETE, self.login.url.clone())
+            .request(Method::DELETE, self.login.url().clone())
             .header("X-Auth-Token", token.clone())
             .header("X-Subject-Token", token);
         if let Err(error) = self.http.send(request, Retry::Never).await {
@@ -180,12 +167,22 @@ impl Session {
 
     /// The user's name.
     pub(super) fn user(&self) -> &str {
-        &self.login.user
+        &self.user
+    }
+
+    /// How it logged in, where the engine could not do the same.
+    pub(super) fn identity_used(&self) -> Option<Identity> {
+        self.login.beyond_the_engine()
+    }
+
+    /// How long a token lives here.
+    pub(super) fn token_seconds(&self) -> Option<u64> {
+        self.token_life.map(|life| life.as_secs())
     }
 
     /// How certificates are checked.
     pub(super) fn tls(&self) -> &'static str {
-        self.http.trust().mode(&self.login.url)
+        self.http.trust().mode(self.login.url())
     }
 
     /// Reads from a service: `path` below its endpoint, at a microversion if one is given.
@@ -208,6 +205,36 @@ impl Session {
         parse(&answer)
     }
 
+    /// Reads the root of a service's endpoint, where it tells its versions: the catalog's address
+    /// up to and with the version.
+    pub(super) async fn root<T: DeserializeOwned>(
+        &self,
+        service: Service,
+    ) -> Result<T, OpenstackError> {
+        let mut url = self.endpoint(service)?;
+        let is_version = |part: &str| {
+            part.strip_prefix('v')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let parts: Vec<String> = url
+            .path_segments()
+            .map(|parts| parts.map(str::to_owned).collect())
+            .unwrap_or_default();
+        let end = parts.iter().position(|part| is_version(part));
+        let kept = &parts[..end.map_or(parts.len(), |at| at + 1)];
+        url.set_path(&format!("/{}/", kept.join("/").trim_end_matches('/')));
+        parse(&self.read(service, &url, None).await?)
+    }
+
+    /// Reads from Keystone, at the address that we logged in at.
+    pub(super) async fn identity<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<T, OpenstackError> {
+        let url = self.login.sibling(path);
+        parse(&self.read(Service::Identity, &url, None).await?)
+    }
+
     /// Sends the request, once more with a new token if the first has died.
     async fn read(
         &self,
@@ -215,7 +242,7 @@ impl Session {
         url: &Url,
         microversion: Option<&str>,
     ) -> Result<Answer, OpenstackError> {
-        let (token, generation) = self.current_token().await;
+        let (token, generation) = self.current_token().await?;
         let answer = self.send(service, url, microversion, token).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return successful(answer);
@@ -246,9 +273,13 @@ impl Session {
         Ok(self.http.send(request, Retry::Read).await?)
     }
 
-    async fn current_token(&self) -> (HeaderValue, u32) {
-        let token = self.token.lock().await;
-        (token_header(&token.text), token.generation)
+    /// The token, or a new one where it is about to die.
+    async fn current_token(&self) -> Result<(HeaderValue, u32), OpenstackError> {
+        let mut token = self.token.lock().await;
+        if token.renew.is_some_and(|renew| Instant::now() >= renew) {
+            self.renew(&mut token).await?;
+        }
+        Ok((token_header(&token.text), token.generation))
     }
 
     /// A token newer than `generation`: of several requests that saw the same one die, the first
@@ -256,11 +287,18 @@ impl Session {
     async fn renewed_token(&self, generation: u32) -> Result<HeaderValue, OpenstackError> {
         let mut token = self.token.lock().await;
         if token.generation == generation {
-            tracing::debug!("token died, logging in again");
-            token.text = self.login.send(&self.http).await?.0;
-            token.generation += 1;
+            self.renew(&mut token).await?;
         }
         Ok(token_header(&token.text))
+    }
+
+    async fn renew(&self, token: &mut Token) -> Result<(), OpenstackError> {
+        tracing::debug!("token is dead or about to die, logging in again");
+        let granted = self.login.send(&self.http).await?;
+        token.text = granted.token;
+        token.renew = renewal(granted.life);
+        token.generation += 1;
+        Ok(())
     }
 
     /// The public endpoint of a service in our region; the engine always uses the public one.
@@ -298,64 +336,15 @@ impl Session {
     }
 }
 
-impl Login {
-    async fn send(&self, http: &Http) -> Result<(SecretString, TokenBody), OpenstackError> {
-        let domain = json!({ "name": self.domain });
-        let user = json!({
-            "name": self.user, "domain": domain, "password": self.password.expose_secret(),
-        });
-        let body = json!({ "auth": {
-            "identity": { "methods": ["password"], "password": { "user": user } },
-            "scope": { "project": { "name": self.project, "domain": domain } },
-        }});
-        let request = http
-            .request(Method::POST, self.url.clone())
-            .header("Accept", "application/json")
-            .json(&body);
-        let answer = http.send(request, Retry::Read).await?;
-        match answer.status.as_u16() {
-            200..300 => {}
-            401 => {
-                return Err(OpenstackError::Denied {
-                    url: shown(&self.url),
-                    user: self.user.clone(),
-                    domain: self.domain.clone(),
-                    project: self.project.clone(),
-                });
-            }
-            403 | 429 | 500.. => return Err(refused(&answer)),
-            _ => return Err(self.not_keystone(&answer)),
-        }
-        let body: TokenAnswer =
-            serde_json::from_slice(&answer.body).map_err(|_| self.not_keystone(&answer))?;
-        let token = answer
-            .headers
-            .get("X-Subject-Token")
-            .and_then(|token| token.to_str().ok());
-        let token = token.ok_or_else(|| self.not_keystone(&answer))?;
-        Ok((SecretString::from(token), body.token))
-    }
-
-    fn not_keystone(&self, answer: &Answer) -> OpenstackError {
-        OpenstackError::NotKeystone {
-            url: shown(&self.url),
-            status: answer.status.as_u16(),
-        }
-    }
-}
-
-/// Where tokens are asked for: `/v3` is added to the endpoint unless it is there.
-fn token_url(endpoint: &str) -> Result<Url, OpenstackError> {
-    let mut url = parse_url(endpoint)?;
-    append_unless_there(&mut url, "v3");
-    url.path_segments_mut()
-        .expect("HTTP addresses have a path")
-        .extend(["auth", "tokens"]);
-    Ok(url)
+/// When to renew a token that lives so long: a minute before its end. One that lives no longer than
+/// that is used until a service refuses it.
+fn renewal(life: Option<Duration>) -> Option<Instant> {
+    let margin = life?.checked_sub(RENEWAL_MARGIN)?;
+    (!margin.is_zero()).then(|| Instant::now() + margin)
 }
 
 /// Makes `part` the last part of the path, unless it is.
-fn append_unless_there(url: &mut Url, part: &str) {
+pub(super) fn append_unless_there(url: &mut Url, part: &str) {
     let path = url.path().trim_end_matches('/').to_owned();
     if path.rsplit('/').next() == Some(part) {
         url.set_path(&path);
@@ -379,7 +368,7 @@ fn successful(answer: Answer) -> Result<Answer, OpenstackError> {
     }
 }
 
-fn refused(answer: &Answer) -> OpenstackError {
+pub(super) fn refused(answer: &Answer) -> OpenstackError {
     OpenstackError::Refused {
         url: shown(&answer.url),
         status: answer.status.as_u16(),
@@ -407,26 +396,4 @@ fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, OpenstackError> {
         excerpt: answer.excerpt(),
         source,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Keystone's address is taken with and without its version and slash.
-    #[test]
-    fn token_addresses() {
-        for (endpoint, expected) in [
-            ("https://k:5000", "https://k:5000/v3/auth/tokens"),
-            ("https://k:5000/v3", "https://k:5000/v3/auth/tokens"),
-            ("https://k:5000/v3/", "https://k:5000/v3/auth/tokens"),
-            ("https://k/identity", "https://k/identity/v3/auth/tokens"),
-        ] {
-            assert_eq!(token_url(endpoint).expect("valid").as_str(), expected);
-        }
-        for endpoint in ["", "keystone:5000", "ftp://k/v3", "https://u:hunter2@k/v3"] {
-            let error = token_url(endpoint).expect_err(endpoint);
-            assert!(!error.to_string().contains("hunter2"), "{error}");
-        }
-    }
 }

@@ -101,7 +101,7 @@ impl Cloud {
         let networks = json!([{"id": "net-b", "name": "lan"}, {"id": "net-a", "name": "lan"}]);
         let flavor = json!({
             "id": "f1", "name": "small", "vcpus": 2, "ram": 512, "swap": "",
-            "OS-FLV-EXT-DATA:ephemeral": 0,
+            "OS-FLV-EXT-DATA:ephemeral": 0, "extra_specs": {"pci_passthrough:alias": "gpu:1"},
         });
         for (route, body) in [
             ("/nova/v2.1/", json!({"version": {"version": "2.93"}})),
@@ -109,7 +109,31 @@ impl Cloud {
                 "/nova/v2.1/servers/detail",
                 json!({"servers": [server("s1")]}),
             ),
+            ("/nova/v2.1/servers", json!({"servers": [{"id": "s1"}]})),
             ("/nova/v2.1/flavors/detail", json!({"flavors": [flavor]})),
+            (
+                "/nova/v2.1/os-server-groups",
+                json!({"server_groups": [{
+                    "id": "g1", "name": "web", "policy": "soft-anti-affinity",
+                    "members": ["s1", "elsewhere"],
+                }]}),
+            ),
+            (
+                "/cinder/v3/",
+                json!({"versions": [{"id": "v3.0", "version": "3.70"}]}),
+            ),
+            (
+                "/cinder/v3/p1/limits",
+                json!({"limits": {"rate": [], "absolute": {
+                    "maxTotalVolumes": 10, "totalVolumesUsed": 2,
+                    "maxTotalVolumeGigabytes": -1, "totalGigabytesUsed": 4,
+                    "maxTotalSnapshots": 5, "totalSnapshotsUsed": 5,
+                }}}),
+            ),
+            (
+                "/v3/projects",
+                json!({"projects": [{"id": "p2", "name": "annex"}]}),
+            ),
             (
                 "/cinder/v3/p1/volumes/detail",
                 json!({"volumes": [
@@ -133,12 +157,18 @@ impl Cloud {
     }
 
     async fn pull(&self) -> Result<SourceInventory, OpenstackError> {
-        let credentials = Credentials::from_iter([
+        self.pull_as(&[
             ("username", "planner"),
             ("password", "hunter2"),
             ("project_name", "harbor"),
             ("domain_name", "Default"),
-        ]);
+        ])
+        .await
+    }
+
+    /// The same with other credentials.
+    async fn pull_as(&self, keys: &[(&str, &str)]) -> Result<SourceInventory, OpenstackError> {
+        let credentials: Credentials = keys.iter().copied().collect();
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trust = Trust::new(Some(&credentials), "ca_cert");
@@ -480,4 +510,147 @@ async fn order_of_answers() {
     cloud.rest().await;
     let first = cloud.pull().await.expect("pulled");
     assert_eq!(first, cloud.pull().await.expect("pulled again"));
+}
+
+// What the engine's hazards need beside the machine itself: groups, quotas, extra specs, flags.
+#[tokio::test]
+async fn facts_of_hazards() {
+    let cloud = Cloud::new().await;
+    let mut server = server("s1");
+    server["created"] = json!("2026-01-02T03:04:05Z");
+    server["key_name"] = json!("ops");
+    server["config_drive"] = json!("True");
+    server["security_groups"] = json!([{"name": "web"}, {"name": "default"}]);
+    server["OS-EXT-SRV-ATTR:user_data"] = json!("aHVudGVyMg==");
+    let floating = json!({"addr": "198.51.100.9", "version": 4,
+        "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:01", "OS-EXT-IPS:type": "floating"});
+    let lan = server["addresses"]["lan"].as_array_mut();
+    lan.expect("a list").push(floating);
+    server["addresses"]["odd"] = json!([{"addr": "10.9.0.1", "version": 4}]);
+    let servers = json_answer(&json!({"servers": [server]}));
+    cloud.on("/nova/v2.1/servers/detail", servers).await;
+    let shared = json!({
+        "id": "v1", "size": 2, "bootable": "true", "status": "error", "name": "root",
+        "multiattach": true, "availability_zone": "nova", "encrypted": true,
+        "attachments": [{"server_id": "s1", "device": "/dev/vda"}],
+        "volume_image_metadata": {"image_id": "i1", "hw_disk_bus": "scsi", "checksum": "0"},
+    });
+    let volumes = json!({"volumes": [shared, volume("v2", "/dev/vdb", "false")]});
+    cloud
+        .on("/cinder/v3/p1/volumes/detail", json_answer(&volumes))
+        .await;
+    let snapshots = json!({"snapshots": [{"id": "x", "volume_id": "v1"}]});
+    cloud
+        .on("/cinder/v3/p1/snapshots/detail", json_answer(&snapshots))
+        .await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    assert_eq!(inventory.about.gaps, []);
+    let text = serde_json::to_string(&inventory.vms).expect("written");
+    assert!(
+        !text.contains("aHVudGVyMg"),
+        "user data is nobody's: {text}"
+    );
+    let facts = json!({
+        "vm": only_vm(&inventory), "rules": inventory.rules, "quotas": inventory.about.quotas,
+        "observed": inventory.observed, "api": inventory.about.api,
+    });
+    insta::assert_snapshot!(serde_json::to_string_pretty(&facts).expect("written"));
+}
+
+// An account that may not list all projects gets its own, and the snapshot says so; servers in a
+// cell that is down are gaps; an old release has no census and no extra specs, said so too.
+#[tokio::test]
+async fn rights_cells_and_releases() {
+    let cloud = Cloud::new().await;
+    Mock::given(method("GET"))
+        .and(path("/nova/v2.1/servers/detail"))
+        .and(query_param("all_tenants", "1"))
+        .respond_with(ResponseTemplate::new(403))
+        .mount(&cloud.server)
+        .await;
+    let counted = json!({"servers": [{"id": "s1"}, {"id": "s2", "status": "UNKNOWN"}]});
+    cloud.on("/nova/v2.1/servers", json_answer(&counted)).await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    assert_eq!(inventory.about.scope.as_deref(), Some("own"));
+    let gaps: Vec<_> = inventory
+        .about
+        .gaps
+        .iter()
+        .map(|gap| (gap.what.as_str(), gap.object.as_deref()))
+        .collect();
+    assert_eq!(
+        gaps,
+        [("server", Some("s2")), ("servers of all projects", None)]
+    );
+
+    let queens = Cloud::new().await;
+    let version = json!({"version": {"version": "2.60"}});
+    queens.on("/nova/v2.1/", json_answer(&version)).await;
+    queens.rest().await;
+    let inventory = queens.pull().await.expect("pulled");
+    assert_eq!(queens.count("/nova/v2.1/servers").await, 0);
+    assert_eq!(inventory.about.api["compute flavors"], "2.26");
+    assert_eq!(inventory.about.gaps[0].what, "extra specs of flavors");
+}
+
+// A page that a service cannot make is asked for in halves; one that is cut off, again.
+#[tokio::test]
+async fn large_and_cut_pages() {
+    let cloud = Cloud::new().await;
+    let route = "/nova/v2.1/servers/detail";
+    for limit in ["500", "250"] {
+        Mock::given(method("GET"))
+            .and(path(route))
+            .and(query_param("limit", limit))
+            .respond_with(ResponseTemplate::new(504))
+            .mount(&cloud.server)
+            .await;
+    }
+    let cut = ResponseTemplate::new(200).set_body_string(r#"{"volumes": [{"id": "v"#);
+    cloud.first("/cinder/v3/p1/volumes/detail", 1, cut).await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    assert_eq!(inventory.vms[0].disks.len(), 2);
+    let requests = cloud.server.received_requests().await.expect("recorded");
+    let last = requests.iter().rfind(|request| request.url.path() == route);
+    let query = last.and_then(|request| request.url.query()).expect("one");
+    assert!(query.contains("limit=125"), "{query}");
+}
+
+// An application credential logs in without naming a project; that the engine cannot do so is
+// recorded. Two domains are said as two.
+#[tokio::test]
+async fn ways_to_log_in() {
+    let bodies = async |keys: &[(&str, &str)]| {
+        let cloud = Cloud::new().await;
+        cloud.rest().await;
+        let inventory = cloud.pull_as(keys).await.expect("pulled");
+        let requests = cloud.server.received_requests().await.expect("recorded");
+        let login: Value = requests[0].body_json().expect("JSON");
+        (login, inventory.about.identity)
+    };
+    let (login, identity) = bodies(&[
+        ("application_credential_id", "i"),
+        ("application_credential_secret", "s"),
+    ])
+    .await;
+    assert_eq!(
+        login,
+        json!({"auth": {"identity": {"methods": ["application_credential"],
+            "application_credential": {"id": "i", "secret": "s"}}}})
+    );
+    assert!(identity.expect("said").application_credential);
+    let (login, identity) = bodies(&[
+        ("username", "u"),
+        ("password", "p"),
+        ("user_domain_name", "people"),
+        ("project_name", "harbor"),
+        ("project_domain_id", "default"),
+    ])
+    .await;
+    let project = json!({"project": {"name": "harbor", "domain": {"id": "default"}}});
+    assert_eq!(login["auth"]["scope"], project);
+    assert!(identity.expect("said").two_domains);
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use schemas::inventory::Project;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -38,8 +40,114 @@ pub(super) struct Server {
     pub(super) task_state: Option<String>,
     #[serde(rename = "OS-EXT-AZ:availability_zone", default)]
     pub(super) availability_zone: Option<String>,
+    #[serde(default)]
+    pub(super) created: Option<String>,
+    #[serde(default)]
+    pub(super) key_name: Option<String>,
+    /// `"True"` or an empty text.
+    #[serde(default)]
+    pub(super) config_drive: Option<String>,
+    #[serde(default)]
+    pub(super) security_groups: Vec<Name>,
+    /// Administrators see these two.
+    #[serde(rename = "OS-EXT-SRV-ATTR:root_device_name", default)]
+    pub(super) root_device: Option<String>,
+    #[serde(rename = "OS-EXT-SRV-ATTR:user_data", default)]
+    pub(super) user_data: UserData,
     #[serde(rename = "os-extended-volumes:volumes_attached", default)]
     pub(super) volumes: Vec<Id>,
+}
+
+/// Whether a server was given user data. What it was given may be a secret: it is skipped while
+/// the answer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum UserData {
+    #[default]
+    NotShown,
+    None,
+    Some,
+}
+
+impl<'de> Deserialize<'de> for UserData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Option::<IgnoredAny>::deserialize(deserializer)?;
+        Ok(given.map_or(Self::None, |_| Self::Some))
+    }
+}
+
+/// A server of the census, `GET /servers`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Counted {
+    pub(super) id: String,
+    /// Only of servers whose cell is down.
+    #[serde(default)]
+    pub(super) status: Option<String>,
+}
+
+/// `GET /os-server-groups`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct ServerGroup {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: String,
+    /// Before microversion 2.64 a list, of one.
+    #[serde(default)]
+    pub(super) policies: Vec<String>,
+    #[serde(default)]
+    pub(super) policy: Option<String>,
+    #[serde(default)]
+    pub(super) members: Vec<String>,
+}
+
+impl ServerGroup {
+    /// `affinity`, `anti-affinity`, `soft-affinity`, `soft-anti-affinity`.
+    pub(super) fn policy(&self) -> &str {
+        let listed = self.policies.first().map(String::as_str);
+        self.policy.as_deref().or(listed).unwrap_or_default()
+    }
+}
+
+/// `GET /limits` of Cinder; -1 is no limit.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Limits {
+    pub(super) limits: AllLimits,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct AllLimits {
+    #[serde(default)]
+    pub(super) absolute: BTreeMap<String, i64>,
+}
+
+/// `GET /v3/projects`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Projects {
+    #[serde(default)]
+    pub(super) projects: Vec<Project>,
+}
+
+/// The numbers of an endpoint's root, of which there may be several.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Versions {
+    #[serde(default)]
+    pub(super) version: Option<Version>,
+    #[serde(default)]
+    pub(super) versions: Vec<Version>,
+}
+
+/// One version of a service.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Version {
+    /// Newest microversion; empty where there are none.
+    #[serde(default)]
+    pub(super) version: String,
+}
+
+/// An object of which only the name matters.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Name {
+    #[serde(default)]
+    pub(super) name: String,
 }
 
 /// An object of which only the id matters.
@@ -63,6 +171,11 @@ pub(super) struct FlavorRef {
     pub(super) ephemeral: u64,
     #[serde(default, deserialize_with = "number_or_empty")]
     pub(super) swap: u64,
+    /// GiB.
+    #[serde(default)]
+    pub(super) disk: u64,
+    #[serde(default)]
+    pub(super) extra_specs: BTreeMap<String, String>,
 }
 
 /// One address of a server.
@@ -90,6 +203,14 @@ pub(super) struct Flavor {
     /// MiB; `""` for none before microversion 2.75.
     #[serde(default, deserialize_with = "number_or_empty")]
     pub(super) swap: u64,
+    /// GiB.
+    #[serde(default)]
+    pub(super) disk: u64,
+    #[serde(rename = "os-flavor-access:is_public", default)]
+    pub(super) public: Option<bool>,
+    /// From microversion 2.61 on, where the account may see them.
+    #[serde(default)]
+    pub(super) extra_specs: BTreeMap<String, String>,
 }
 
 /// `GET /volumes/detail`.
@@ -98,6 +219,15 @@ pub(super) struct Volume {
     pub(super) id: String,
     /// GiB.
     pub(super) size: u64,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) status: String,
+    #[serde(default)]
+    pub(super) availability_zone: Option<String>,
+    /// Administrators see it.
+    #[serde(rename = "os-vol-host-attr:host", default)]
+    pub(super) host: Option<String>,
     /// `"true"` or `"false"`, as text.
     #[serde(default)]
     pub(super) bootable: String,
@@ -125,15 +255,6 @@ impl Volume {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Attachment {
     pub(super) server_id: String,
-    #[serde(default)]
-    pub(super) device: Option<String>,
-}
-
-/// `GET /servers/ID/os-volume_attachments`: the same in Nova's words.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ServerAttachment {
-    pub(super) volume_id: String,
     #[serde(default)]
     pub(super) device: Option<String>,
 }
@@ -166,9 +287,16 @@ pub(super) struct Port {
     #[serde(default)]
     pub(super) mac_address: String,
     #[serde(default)]
-    pub(super) fixed_ips: Vec<Value>,
+    pub(super) fixed_ips: Vec<FixedIp>,
     #[serde(rename = "binding:vnic_type", default)]
     pub(super) vnic_type: Option<String>,
+}
+
+/// An address of a port.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct FixedIp {
+    #[serde(default)]
+    pub(super) ip_address: String,
 }
 
 /// `GET /v2.0/networks`.
@@ -181,6 +309,12 @@ pub(super) struct Network {
     pub(super) tenant_id: Option<String>,
     #[serde(default)]
     pub(super) shared: bool,
+    #[serde(default)]
+    pub(super) mtu: Option<u32>,
+    #[serde(default)]
+    pub(super) subnets: Vec<String>,
+    #[serde(rename = "router:external", default)]
+    pub(super) external: bool,
     /// Administrators see these two.
     #[serde(rename = "provider:network_type", default)]
     pub(super) provider_type: Option<String>,
