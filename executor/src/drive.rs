@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use executor_machine::{Action, At, MachineState, RunView, Step};
 use jiff::{SignedDuration, Timestamp};
 use schemas::machine::Stage;
-use schemas::upstream::ImportState;
 use tokio::sync::watch;
 
 use crate::act::{Hands, Outcome};
