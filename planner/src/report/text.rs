@@ -43,7 +43,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
 }
 
 /// Does it all fit, how much is it, when is it done.
-fn headline(report: &PlanReport) -> String {
+pub(super) fn headline(report: &PlanReport) -> String {
     let name = &report.plan;
     let missed = report.left_out.iter().filter(|out| out.missed()).count();
     let total = report.vms + missed;
