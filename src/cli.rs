@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, diff, explain, inventory, plan, render, retry, schema,
-    start, status, stop, validate,
+    apply, approve, controller, crd, demo, diff, explain, inventory, plan, render, report, retry,
+    schema, start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -68,6 +68,7 @@ pub enum Verb {
     Diff(diff::Arguments),
     Render(render::Arguments),
     Explain(explain::Arguments),
+    Report(report::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
@@ -90,6 +91,7 @@ impl Verb {
             Self::Diff(arguments) => diff::run(&arguments, output),
             Self::Render(arguments) => render::run(&arguments, output),
             Self::Explain(arguments) => explain::run(&arguments, output),
+            Self::Report(arguments) => report::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),
             Self::Status(arguments) => status::run(&arguments, output),

@@ -24,6 +24,8 @@ pub mod plan;
 pub mod progress;
 pub mod render;
 pub mod retry;
+mod report;
+mod retry;
 pub mod runtime;
 pub mod schema;
 pub mod start;

@@ -23,6 +23,7 @@ pub mod explain;
 mod fixture;
 pub mod graph;
 pub mod manifests;
+mod markdown;
 pub mod pipeline;
 pub mod report;
 pub mod resolve;

@@ -4,6 +4,7 @@
 //! is told; `text` says it in words. Nothing is decided here.
 
 pub(crate) mod clock;
+pub mod markdown;
 pub mod page;
 #[cfg(test)]
 mod tests;

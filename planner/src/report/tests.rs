@@ -184,3 +184,50 @@ fn tradeoff() {
     assert!(balanced.chosen);
     insta::assert_snapshot!(tradeoff.text());
 }
+
+// Names of any kind stay text: in the page's data, in the words for readers without a script, and
+// in Markdown.
+#[test]
+fn hostile_names() {
+    const NAMES: [&str; 6] = [
+        "<script>alert(1)</script>",
+        "</script><!-- {{ 7*7 }}",
+        "${HOME}`id` a&b\"'",
+        "two\nlines | of |",
+        "=HYPERLINK(\"x\")",
+        "![x](javascript:1) <b>@all</b>",
+    ];
+    for name in NAMES {
+        let fixture = Fixture::new(PLAN).vm("dc1", "ERP-DB-02", |vm| vm.name = name.into());
+        let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+        assert!(
+            planned
+                .report
+                .left_out
+                .iter()
+                .any(|out| out.name.as_str() == name)
+        );
+        let page = super::page::render(&planned, &|_| None);
+        assert_eq!(page.matches("<script").count(), 2, "its own two: {name}");
+        assert_eq!(page.matches("</script").count(), 2, "its own two: {name}");
+        let comment = super::markdown::render(&planned.report, &|_| None);
+        let outside: String = comment.split('`').step_by(2).collect();
+        assert!(
+            !outside.contains("<b>") && !outside.contains("<script"),
+            "{comment}"
+        );
+        assert!(!comment.contains("two\nlines"), "{comment}");
+    }
+}
+
+// A comment says it all in its first line, and its tables hold.
+#[test]
+fn comment() {
+    let fixture = Fixture::new(PLAN)
+        .windows(NIGHTS)
+        .vm("dc1", "ERP-DB-02", |vm| vm.nics.push(nic("4001", "dmz")));
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    insta::assert_snapshot!(super::markdown::render(&planned.report, &|path| {
+        Some(format!("plan.yaml:7 ({path})"))
+    }));
+}

@@ -231,7 +231,8 @@ impl Vms {
                 after.push(&vm.after);
                 vms.key.push(safe(&vm.key));
                 vms.name.push(safe(&vm.name));
-                vms.to.push(safe(&format!("{}/{}", vm.namespace, vm.machine)));
+                vms.to
+                    .push(safe(&format!("{}/{}", vm.namespace, vm.machine)));
                 vms.wave.push(number);
                 vms.source
                     .push(sources.get(&vm.key.source).copied().unwrap_or(0));
@@ -347,10 +348,7 @@ fn findings(
     findings
         .map(|finding| {
             let (subject, vm) = match &finding.subject {
-                Subject::Vm { key, name } => (
-                    safe(name),
-                    places.get(safe(key).as_str()).copied(),
-                ),
+                Subject::Vm { key, name } => (safe(name), places.get(safe(key).as_str()).copied()),
                 Subject::Workload(name) => (format!("workload {}", safe(name)), None),
                 Subject::Source(name) => (format!("source {}", safe(name)), None),
                 Subject::Target(name) => (format!("target {}", safe(name)), None),

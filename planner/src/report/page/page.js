@@ -110,7 +110,12 @@
 
   // The chart: one domain of time for rows and curves.
   const ends = Math.max(1, data.ends, ...data.targets.map((t) => (t.curve.length ? t.curve[t.curve.length - 1][0] : 0)));
-  const domain = { from: 0, to: ends };
+  const begins = N ? Math.min(...V.created) : 0;
+  const whole = () => {
+    const margin = (ends - begins) * 0.01;
+    return [Math.max(0, begins - margin), Math.min(ends, ends + margin)];
+  };
+  const domain = { from: whole()[0], to: whole()[1] };
   const folded = new Set();
   let groupBy = "wave", rows = [], current = -1, printing = false;
 
@@ -352,7 +357,7 @@
     choice.addEventListener("change", () => {
       const wave = data.waves[choice.value];
       const margin = wave ? (wave.ends - wave.starts) * 0.03 : 0;
-      if (wave) zoom(wave.starts - margin, wave.ends + margin); else zoom(0, ends);
+      if (wave) zoom(wave.starts - margin, wave.ends + margin); else zoom(...whole());
     });
     new ResizeObserver(() => soon(() => { draw(); curves(); dots(); })).observe($("chart"));
   };
@@ -389,7 +394,7 @@
     for (const w of data.workloads) if (w.budget !== null && !budget.has(w.name)) budget.set(w.name, w);
     const all = [...by].sort((a, b) => b[1].list[b[1].list.length - 1] - a[1].list[a[1].list.length - 1] || (a[0] < b[0] ? -1 : 1));
     const shown = every || printing ? all : all.slice(0, DOTS);
-    const w = Math.max(320, $("dots").clientWidth || 900), right = 200;
+    const w = Math.max(320, $("dots").clientWidth || 900), right = 250;
     const most = Math.max(1, ...all.map(([name, one]) => {
       const b = budget.get(name);
       return Math.max(one.list[one.list.length - 1], b && b.budget ? b.budget : 0);

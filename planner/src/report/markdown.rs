@@ -1,0 +1,214 @@
+//! The report as a comment on a pull request: the first line alone must do, details are folded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use schemas::finding::{Finding, Severity, Subject};
+use schemas::shown::shown;
+
+use super::{Clock, PlanReport};
+use crate::check::table;
+use crate::diagnostic::count;
+use crate::markdown::{CHARACTERS_MAX, cell, plain, span};
+
+/// Most findings of one code that are listed; `windrow plan` tells them all.
+const FINDINGS_SHOWN_MAX: usize = 20;
+
+const INFALLIBLE: &str = "a String takes everything";
+
+/// The report in Markdown, with a hidden mark by which a comment is found again and replaced.
+/// `locate` says where a field of plan or site stands.
+pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = format!(
+        "<!-- windrow:plan:{} -->\n**{}**\n",
+        report.plan,
+        plain(&headline(report))
+    );
+    let parts = [
+        waves(report),
+        at_once(report),
+        left_out(report),
+        findings(report, locate),
+    ];
+    for part in parts.into_iter().flatten() {
+        if text.chars().count() + part.chars().count() > CHARACTERS_MAX {
+            text.push_str(
+                "\nThere is more than a comment holds; `windrow plan` tells all of it.\n",
+            );
+            break;
+        }
+        text.push_str(&part);
+    }
+    text
+}
+
+/// How much, when it is done, how long anything is down, and what is wrong, in one line.
+fn headline(report: &PlanReport) -> String {
+    let clock = Clock::new(report.origin, &report.time_zone);
+    if report.vms == 0 {
+        return super::text::headline(report);
+    }
+    let mut said = format!(
+        "{}: {} in {}, ends {}",
+        report.plan,
+        count(report.vms, "VM"),
+        count(report.waves.len(), "wave"),
+        clock.moment(report.ends)
+    );
+    let worst = &report.downtime;
+    write!(said, " · worst downtime {}", worst.worst).expect(INFALLIBLE);
+    if let Some(vm) = &worst.worst_vm {
+        write!(said, " ({vm})").expect(INFALLIBLE);
+    }
+    for severity in [Severity::Blocker, Severity::Warning] {
+        let number = report.count(severity);
+        if number > 0 {
+            let name = severity.to_string();
+            write!(said, " · {}", count(number, &name)).expect(INFALLIBLE);
+        }
+    }
+    said
+}
+
+fn waves(report: &PlanReport) -> Vec<String> {
+    if report.waves.is_empty() {
+        return Vec::new();
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut text =
+        "\n| wave | VMs | window | starts | ends | downtime p50 | worst | scratch peak |\n\
+                    |---|--:|---|---|---|--:|--:|--:|\n"
+            .to_owned();
+    for wave in &report.waves {
+        let window = wave.window.as_ref().map_or_else(String::new, |window| {
+            wave.occurrence.as_ref().map_or_else(
+                || cell(window.as_str()),
+                |id| cell(&format!("{window} {id}")),
+            )
+        });
+        let whose = wave.downtime.worst_vm.as_ref();
+        writeln!(
+            text,
+            "| {} | {} | {window} | {} | {} | {} | {}{} | {} of {}{} |",
+            cell(&wave.stem),
+            wave.vms,
+            clock.moment(wave.starts),
+            clock.until(wave.starts, wave.ends),
+            wave.downtime.p50,
+            wave.downtime.worst,
+            whose.map_or_else(String::new, |vm| format!(" {}", cell(vm.as_str()))),
+            wave.scratch_peak,
+            wave.scratch_usable,
+            if wave.tight { ", tight" } else { "" },
+        )
+        .expect(INFALLIBLE);
+    }
+    match report.origin {
+        Some(_) => writeln!(text, "\nTimes in {}.", plain(&report.time_zone)),
+        None => writeln!(text, "\nTimes from the start."),
+    }
+    .expect(INFALLIBLE);
+    vec![text]
+}
+
+fn at_once(report: &PlanReport) -> Vec<String> {
+    if report.vms < 2 {
+        return Vec::new();
+    }
+    let at_once = &report.all_at_once;
+    vec![format!(
+        "Applied all at once, the same {} VMs would be down for {} on average and {} at most, and \
+         need {} of scratch.\n",
+        report.vms, at_once.downtime_mean, at_once.downtime_worst, at_once.scratch
+    )]
+}
+
+fn left_out(report: &PlanReport) -> Vec<String> {
+    let missed: Vec<_> = report.left_out.iter().filter(|out| out.missed()).collect();
+    if missed.is_empty() {
+        return Vec::new();
+    }
+    let mut text = format!(
+        "\n<details><summary>Left out: {}</summary>\n\n",
+        count(missed.len(), "VM")
+    );
+    for out in missed {
+        writeln!(
+            text,
+            "- {}: {}",
+            span(out.name.as_str()),
+            plain(&shown(&out.reason))
+        )
+        .expect(INFALLIBLE);
+    }
+    text.push_str("\n</details>\n");
+    vec![text]
+}
+
+/// One folded part for each code: the worst first, as the findings come.
+fn findings(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut codes: Vec<(&str, Severity)> = Vec::new();
+    let mut of: BTreeMap<(&str, Severity), Vec<&Finding>> = BTreeMap::new();
+    for finding in &report.findings {
+        let key = (finding.code.as_str(), finding.severity);
+        let known = of.entry(key).or_default();
+        if known.is_empty() {
+            codes.push(key);
+        }
+        known.push(finding);
+    }
+    codes
+        .into_iter()
+        .map(|key| group(key, &of[&key], locate))
+        .collect()
+}
+
+fn group(
+    (code, severity): (&str, Severity),
+    findings: &[&Finding],
+    locate: &dyn Fn(&str) -> Option<String>,
+) -> String {
+    let title = table::check(code).map_or("", |check| check.title);
+    let waived = findings.iter().filter(|f| f.waived_by.is_some()).count();
+    let mut text = format!(
+        "\n<details><summary>{severity} {code}: {}: {}{}</summary>\n\n",
+        plain(title),
+        count(findings.len(), "time"),
+        if waived > 0 {
+            format!(", {waived} waived")
+        } else {
+            String::new()
+        }
+    );
+    if let Some(first) = findings.first() {
+        writeln!(text, "{}\n", plain(&first.remedy)).expect(INFALLIBLE);
+    }
+    for finding in findings.iter().take(FINDINGS_SHOWN_MAX) {
+        let about = match &finding.subject {
+            Subject::Vm { name, .. } => span(name.as_str()),
+            Subject::Workload(name) => span(name.as_str()),
+            Subject::Source(name) => span(name.as_str()),
+            Subject::Target(name) => span(name.as_str()),
+            Subject::Plan => "the plan".to_owned(),
+        };
+        let place = finding.path.as_deref().and_then(locate);
+        writeln!(
+            text,
+            "- {about}: {}{}{}",
+            span(&finding.evidence),
+            place.map_or_else(String::new, |place| format!(" ({})", span(&place))),
+            finding
+                .waived_by
+                .as_ref()
+                .map_or_else(String::new, |why| format!(", waived: {}", span(why))),
+        )
+        .expect(INFALLIBLE);
+    }
+    if let Some(more) = findings.len().checked_sub(FINDINGS_SHOWN_MAX)
+        && more > 0
+    {
+        writeln!(text, "- and {more} more").expect(INFALLIBLE);
+    }
+    text.push_str("\n</details>\n");
+    text
+}

@@ -1,0 +1,117 @@
+//! `windrow report`: what a plan comes to, as a file for people. Reads files only.
+
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::{Format, PlanArgument};
+use crate::exit::Outcome;
+use crate::failure::Failure;
+use crate::load;
+use crate::output::Output;
+use crate::{plan, target};
+
+/// Write what a plan comes to as a page, a comment or data
+///
+/// Plans anew, in memory, and writes the result beside the plan: `report.html`, one page that needs
+/// no network (when does what move, how long is it down, how full is the scratch, what was found),
+/// or `report.md`, a comment for a pull request. Connects to nothing, and changes no wave.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    plan: PlanArgument,
+    /// Where the snapshots are [default: `inventory` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    inventory: Option<Utf8PathBuf>,
+    /// Which form
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Form,
+    /// Where to [default: `report.html`, `.md` or `.json` beside the plan]; `-` prints it
+    #[arg(long, value_name = "FILE")]
+    out: Option<Utf8PathBuf>,
+}
+
+/// Forms of the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// A page that needs nothing else
+    #[default]
+    Html,
+    /// For a comment on a pull request
+    Markdown,
+    /// For programs
+    Json,
+}
+
+impl Form {
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Html => "report.html",
+            Self::Markdown => "report.md",
+            Self::Json => "report.json",
+        }
+    }
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let loaded = load::plan(&arguments.plan.plan)?;
+    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
+    let there = target::waves(&loaded, &target::waves_folder(&loaded, None))?;
+    let there: Vec<_> = there.into_iter().map(|wave| wave.value).collect();
+    let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &there);
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(refusal) => return plan::refuse(refusal, Format::Table, &loaded, output),
+    };
+    let text = render(arguments.output, &planned, &|path| {
+        Some(loaded.locate(path))
+    });
+    let file = arguments.out.clone();
+    let file = file.unwrap_or_else(|| loaded.folder().join(arguments.output.file_name()));
+    if file == "-" {
+        output.data(&text);
+        return Ok(Outcome::Done);
+    }
+    write(&file, &text)?;
+    output.say(&format!("wrote {file}"));
+    Ok(Outcome::Done)
+}
+
+/// The report in that form.
+pub fn render(
+    form: Form,
+    planned: &planner::Planned,
+    locate: &dyn Fn(&str) -> Option<String>,
+) -> String {
+    match form {
+        Form::Html => planner::report::page::render(planned, locate),
+        Form::Markdown => planner::report::markdown::render(&planned.report, locate),
+        Form::Json => {
+            let json = serde_json::to_value(&planned.report).expect("a report has a JSON form");
+            format!("{json:#}\n")
+        }
+    }
+}
+
+fn write(file: &Utf8Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(|source| {
+        Failure::misused(ReportError::Write {
+            file: file.to_owned(),
+            source,
+        })
+    })
+}
+
+/// Why a report was not written.
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    /// The file cannot be written.
+    #[error("write `{file}`")]
+    Write {
+        /// Which.
+        file: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
