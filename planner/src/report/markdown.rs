@@ -60,6 +60,10 @@ fn headline(report: &PlanReport) -> String {
     if let Some(vm) = &worst.worst_vm {
         write!(said, " ({vm})").expect(INFALLIBLE);
     }
+    let missed = report.left_out.iter().filter(|out| out.missed()).count();
+    if missed > 0 {
+        write!(said, " · {missed} left out").expect(INFALLIBLE);
+    }
     for severity in [Severity::Blocker, Severity::Warning] {
         let number = report.count(severity);
         if number > 0 {
