@@ -26,6 +26,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
     );
     let parts = [
         waves(report),
+        services(report),
         at_once(report),
         left_out(report),
         findings(report, locate),
@@ -115,6 +116,33 @@ fn waves(report: &PlanReport) -> Vec<String> {
     vec![text]
 }
 
+fn services(report: &PlanReport) -> Vec<String> {
+    if report.services.is_empty() {
+        return Vec::new();
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut text = "\n| service | owner | starts | ends | down for | budget |\n\
+                    |---|---|---|---|--:|--:|\n"
+        .to_owned();
+    for service in &report.services {
+        let over = service.budget.is_some_and(|b| service.downtime > b);
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {}{} |",
+            cell(service.name.as_str()),
+            service.owner.as_deref().map_or_else(String::new, cell),
+            clock.moment(service.starts),
+            clock.until(service.starts, service.ends),
+            service.downtime,
+            service.budget.map_or_else(String::new, |b| b.to_string()),
+            if over { ", **exceeded**" } else { "" },
+        )
+        .expect(INFALLIBLE);
+    }
+    text.push('\n');
+    vec![text]
+}
+
 fn at_once(report: &PlanReport) -> Vec<String> {
     if report.vms < 2 {
         return Vec::new();
@@ -190,7 +218,7 @@ fn group(
     for finding in findings.iter().take(FINDINGS_SHOWN_MAX) {
         let about = match &finding.subject {
             Subject::Vm { name, .. } => span(name.as_str()),
-            Subject::Workload(name) => span(name.as_str()),
+            Subject::Workload(name) | Subject::Service(name) => span(name.as_str()),
             Subject::Source(name) => span(name.as_str()),
             Subject::Target(name) => span(name.as_str()),
             Subject::Plan => "the plan".to_owned(),

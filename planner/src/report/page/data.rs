@@ -1,7 +1,7 @@
 //! What the page shows, in the shape in which its script wants it: one list for each property of a
 //! VM, so that 5,000 of them stay small, and positions instead of names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::finding::{Severity, Subject};
 use schemas::forecast::ImportForecast;
@@ -12,6 +12,7 @@ use schemas::units::Seconds;
 use serde::Serialize;
 
 use crate::check::table;
+use crate::critical;
 use crate::pipeline::Planned;
 use crate::report::LeftOut;
 use crate::resolve::ResolvedPlan;
@@ -30,6 +31,7 @@ pub struct PageData {
     ends_at_least: Seconds,
     gap_percent: u64,
     at_once: AtOnce,
+    fits: Vec<Fit>,
     targets: Vec<Target>,
     windows: Vec<Window>,
     freezes: Vec<Freeze>,
@@ -49,6 +51,15 @@ struct AtOnce {
     mean: Seconds,
     worst: Seconds,
     scratch: u64,
+}
+
+/// What a target's engine needs beside what the windows give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Fit {
+    target: String,
+    needs: Seconds,
+    given: Seconds,
+    percent: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +109,8 @@ struct Workload {
     service: Option<usize>,
     after: Vec<usize>,
     budget: Option<Seconds>,
+    /// From its first guest off to its last machine ready; absent: nothing of it moves.
+    down: Option<Seconds>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -106,6 +119,10 @@ struct Service {
     owner: Option<String>,
     change: Option<String>,
     budget: Option<Seconds>,
+    /// As a workload's.
+    down: Option<Seconds>,
+    /// In so many occurrences of its windows.
+    occurrences: usize,
 }
 
 /// One list for each property; all of the same length, by wave and start.
@@ -121,6 +138,8 @@ struct Vms {
     disks: Vec<u64>,
     /// 1 where its guest runs, or where nobody knows.
     runs: Vec<u8>,
+    /// 1 where the last machine would be ready earlier if this one were.
+    critical: Vec<u8>,
     created: Vec<Seconds>,
     off: Vec<Seconds>,
     exported: Vec<Seconds>,
@@ -182,6 +201,16 @@ impl PageData {
                 worst: report.all_at_once.downtime_worst,
                 scratch: report.all_at_once.scratch.0,
             },
+            fits: report
+                .windows
+                .iter()
+                .map(|fit| Fit {
+                    target: safe(&fit.target),
+                    needs: fit.needs,
+                    given: fit.given,
+                    percent: fit.percent(),
+                })
+                .collect(),
             targets: targets(planned),
             windows: windows(plan),
             freezes: freezes(plan),
@@ -199,9 +228,14 @@ impl PageData {
                         .filter_map(|name| workloads.get(name).copied())
                         .collect(),
                     budget: workload.budget.map(|budget| budget.0),
+                    down: report
+                        .workloads
+                        .iter()
+                        .find(|line| line.name == workload.name)
+                        .map(|line| line.downtime),
                 })
                 .collect(),
-            services: services(plan),
+            services: services(planned),
             findings,
             left_out: report.left_out.iter().map(Left::new).collect(),
             assumptions: assumptions(plan),
@@ -218,6 +252,10 @@ fn safe(text: &impl ToString) -> String {
 impl Vms {
     fn new(planned: &Planned, workloads: &BTreeMap<&WorkloadName, usize>) -> Self {
         let plan = &planned.checked.plan;
+        let critical: BTreeSet<VmKey> = critical::path(&planned.schedule)
+            .into_iter()
+            .map(|link| link.vm.clone())
+            .collect();
         let sources: BTreeMap<_, usize> = planned.report.sources.iter().zip(0..).collect();
         let mut vms = Self::default();
         let mut places: BTreeMap<&VmKey, usize> = BTreeMap::new();
@@ -240,6 +278,7 @@ impl Vms {
                     .push(workloads.get(&vm.workload).copied().unwrap_or(0));
                 vms.disks.push(vm.footprint.disks.0);
                 vms.runs.push(u8::from(vm.power != Some(Power::Off)));
+                vms.critical.push(u8::from(critical.contains(&vm.key)));
                 vms.times(import);
             }
         }
@@ -327,14 +366,20 @@ fn waves(planned: &Planned) -> Vec<Wave> {
         .collect()
 }
 
-fn services(plan: &ResolvedPlan) -> Vec<Service> {
-    let services = plan.services.iter();
+fn services(planned: &Planned) -> Vec<Service> {
+    let services = planned.checked.plan.services.iter();
     services
-        .map(|service| Service {
-            name: safe(&service.name),
-            owner: service.owner.as_ref().map(safe),
-            change: service.change.as_ref().map(safe),
-            budget: service.budget.map(|budget| budget.0),
+        .map(|service| {
+            let mut lines = planned.report.services.iter();
+            let line = lines.find(|line| line.name == service.name);
+            Service {
+                name: safe(&service.name),
+                owner: service.owner.as_ref().map(safe),
+                change: service.change.as_ref().map(safe),
+                budget: service.budget.map(|budget| budget.0),
+                down: line.map(|line| line.downtime),
+                occurrences: line.map_or(0, |line| line.occurrences),
+            }
         })
         .collect()
 }
@@ -350,6 +395,7 @@ fn findings(
             let (subject, vm) = match &finding.subject {
                 Subject::Vm { key, name } => (safe(name), places.get(safe(key).as_str()).copied()),
                 Subject::Workload(name) => (format!("workload {}", safe(name)), None),
+                Subject::Service(name) => (format!("service {}", safe(name)), None),
                 Subject::Source(name) => (format!("source {}", safe(name)), None),
                 Subject::Target(name) => (format!("target {}", safe(name)), None),
                 Subject::Plan => ("the plan".to_owned(), None),

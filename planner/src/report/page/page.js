@@ -74,7 +74,7 @@
   const service = (i) => data.workloads[V.workload[i]].service;
   const app = (i) => {
     const s = service(i);
-    return s === null || s === undefined ? data.workloads[V.workload[i]].name : data.services[s].name;
+    return s === null ? data.workloads[V.workload[i]].name : data.services[s].name;
   };
   const of = Array.from({ length: N }, () => []);
   data.findings.forEach((finding, n) => { if (finding.vm !== null) of[finding.vm].push(n); });
@@ -221,6 +221,7 @@
         continue;
       }
       const i = row.vm, cold = V.runs[i] ? "" : " cold";
+      if (V.critical[i]) node.append(svg("path", { class: "crit", d: `M8,${y - 4} l5,4 l-5,4 Z` }));
       node.append(svg("text", { class: cold ? "dim" : "", x: 18, y: y + 4 }, clip(V.name[i], 25)));
       bar(node, `shut${cold}`, x, V.created[i], V.off[i], y, 2, w);
       bar(node, `export${cold}`, x, V.off[i], V.exported[i], y, 13, w);
@@ -295,7 +296,7 @@
     const waits = before(i).map((j) => V.name[j]);
     const found = of[i].map((n) => data.findings[n].code);
     const at = V.runs[i] ? `down from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, for ${span(down(i))}` : `off already, moved from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}`;
-    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}, to ${V.to[i]}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : ""}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
+    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}, to ${V.to[i]}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${V.critical[i] ? " On the critical path." : ""}${waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : ""}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
   };
   const chart = () => { layout(); draw(); curves(); };
   let waiting = false;
@@ -374,6 +375,9 @@
     mark("image", 8, "images");
     mark("boot", 4, "boot");
     mark("export cold", 13, "off already");
+    const icon = svg("svg", { width: 10, height: 14, "aria-hidden": "true" });
+    icon.append(svg("path", { class: "crit", d: "M2,3 l5,4 l-5,4 Z" }));
+    $("legend").append(el("span", {}, icon, "on the critical path"));
     if (data.windows.length) mark("win", 14, "window");
   };
 
@@ -383,11 +387,11 @@
     const by = new Map();
     for (let i = 0; i < N; i += 1) {
       const name = app(i);
-      if (!by.has(name)) by.set(name, { list: [], from: Infinity, to: 0, runs: 0 });
+      const s = service(i), of = s === null ? data.workloads[V.workload[i]] : data.services[s];
+      if (!by.has(name)) by.set(name, { list: [], runs: 0, down: of.down });
       const one = by.get(name);
       one.list.push(down(i));
-      if (V.runs[i]) { one.from = Math.min(one.from, V.off[i]); one.runs += 1; }
-      one.to = Math.max(one.to, V.ready[i]);
+      one.runs += V.runs[i];
     }
     for (const one of by.values()) one.list.sort((a, b) => a - b);
     const budget = new Map(data.services.map((s) => [s.name, s]));
@@ -420,7 +424,7 @@
         line.append(svg("title", {}, `budget ${span(b.budget)}`));
         node.append(line);
       }
-      const whole = one.runs ? `, all ${span(one.to - one.from)}` : ", off already";
+      const whole = one.runs ? (one.down === null ? "" : `, all ${span(one.down)}`) : ", off already";
       node.append(svg("text", { class: "dim", x: w - right + 10, y: y + 4 }, `worst ${span(worst)}${whole}`));
     });
     node.append(svg("text", { class: "dim", x: LABEL, y: shown.length * ROW + 16 }, "0"));
@@ -428,7 +432,7 @@
     $("dots").replaceChildren(node);
     $("dots-all").hidden = all.length <= DOTS;
     $("dots-all").textContent = every ? `Show the worst ${DOTS}` : `Show all ${all.length} applications`;
-    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready. All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : "Nothing is moved, so nothing is down.";
+    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready, in each occurrence of its window. All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : "Nothing is moved, so nothing is down.";
   };
 
   // The table: only the lines in view are in the page.
@@ -549,7 +553,7 @@
   const rest = () => {
     $("rest").replaceChildren(el("h2", {}, "What else"));
     grid("Waves", ["wave", "machines", "window", "starts", "ends", "downtime p50", "worst", "scratch peak"], data.waves.map((w) => [w.stem, String(w.vms), w.window || "any time", moment(w.starts), until(w.starts, w.ends), span(w.p50), span(w.worst), `${size(w.peak)} of ${size(w.usable)}${w.tight ? ", tight" : ""}`]));
-    if (data.services.length) grid("Services", ["service", "owner", "change", "downtime budget"], data.services.map((s) => [s.name, s.owner || "nobody named", s.change || "none", s.budget ? span(s.budget) : "none"]));
+    if (data.services.length) grid("Services", ["service", "owner", "change", "downtime", "budget"], data.services.map((s) => [s.name, s.owner || "nobody named", s.change || "none", s.down === null ? "not moved" : `${span(s.down)}${s.occurrences > 1 ? ` in ${s.occurrences} occurrences` : ""}`, s.budget === null ? "none" : `${span(s.budget)}${s.down > s.budget ? ", exceeded" : ""}`]));
     if (data.leftOut.length) grid("Left out", ["machine", "why"], data.leftOut.map((l) => [l.name, l.reason]));
     grid("Assumptions", ["what", "value", "basis"], data.assumptions.map((a) => [a.what, a.value, a.basis]));
   };
@@ -563,7 +567,8 @@
     $("zone").addEventListener("change", () => { zone = $("zone").value; figures(); bound(); draw(); tell(); lines(); rest(); });
   };
   const bound = () => {
-    $("bound").textContent = N && !data.windows.length ? (data.gapPercent ? `No schedule can end before ${moment(data.endsAtLeast)}: at most ${data.gapPercent} % are left.` : "No schedule ends earlier.") : "";
+    const fits = data.fits.map((f) => `${f.target} needs ${span(f.needs)}, the windows give ${span(f.given)}${f.percent < 100 ? `: ${f.percent} % fits` : ""}.`).join(" ");
+    $("bound").textContent = fits || (N ? (data.gapPercent ? `No schedule can end before ${moment(data.endsAtLeast)}: at most ${data.gapPercent} % are left.` : "No schedule ends earlier.") : "");
   };
   $("headline").textContent = data.headline;
   $("freezes").textContent = data.freezes.map((f) => `Frozen ${f.days}: ${f.reason}${f.services.length ? ` (${f.services.join(", ")})` : ""}.`).join(" ");
