@@ -11,7 +11,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior, Value};
 
-use crate::diff::markdown;
+use crate::markdown;
 
 /// The templates by name.
 const TEMPLATES: [(&str, &str); 6] = [
