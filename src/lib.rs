@@ -25,7 +25,6 @@ pub mod progress;
 pub mod render;
 mod report;
 pub mod retry;
-mod retry;
 pub mod runtime;
 pub mod schema;
 pub mod start;

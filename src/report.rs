@@ -4,12 +4,12 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::{Format, PlanArgument};
+use crate::cli::{Format, InputArguments, PlanArgument};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load;
+use crate::load::{self, Inputs};
 use crate::output::Output;
-use crate::{plan, target};
+use crate::plan;
 
 /// Write what a plan comes to as a page, a comment or data
 ///
@@ -20,9 +20,8 @@ use crate::{plan, target};
 pub struct Arguments {
     #[command(flatten)]
     plan: PlanArgument,
-    /// Where the snapshots are [default: `inventory` beside the plan]
-    #[arg(long, value_name = "DIR")]
-    inventory: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    input: InputArguments,
     /// Which form
     #[arg(long, short, value_enum, default_value_t)]
     output: Form,
@@ -55,11 +54,12 @@ impl Form {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    let loaded = load::plan(&arguments.plan.plan)?;
-    let inventory = load::snapshots(&loaded, arguments.inventory.as_deref())?;
-    let there = target::waves(&loaded, &target::waves_folder(&loaded, None))?;
-    let there: Vec<_> = there.into_iter().map(|wave| wave.value).collect();
-    let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &there);
+    let Inputs {
+        plan: loaded,
+        inventory,
+        committed,
+    } = load::inputs(&arguments.plan.plan, &arguments.input, None)?;
+    let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
     let planned = match planned {
         Ok(planned) => planned,
         Err(refusal) => return plan::refuse(refusal, Format::Table, &loaded, output),
