@@ -394,6 +394,12 @@ pub(crate) fn shown(url: &Url) -> String {
     url.into()
 }
 
+/// An address that stands in somebody's object, for files: without user info, query and fragment;
+/// empty where it is none.
+pub(crate) fn shown_text(text: &str) -> String {
+    Url::parse(text).map(|url| shown(&url)).unwrap_or_default()
+}
+
 /// Reads an address that a person wrote: HTTP or HTTPS, with a host, without user info.
 pub(crate) fn parse_url(text: &str) -> Result<Url, HttpError> {
     let reason = match Url::parse(text) {

@@ -1,17 +1,21 @@
 //! Lines of a target's snapshot, from the cluster's objects. Pure; every list sorted by id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use schemas::ids::ObjectName;
-use schemas::inventory::{LedgerLine, TargetImport, TargetStorageClass, TargetVm};
-use schemas::machine::{LABEL_MACHINE, MachineMigration};
-use schemas::upstream::{LABEL_IMPORTED, VirtualMachine, VirtualMachineImport};
+use schemas::inventory::{LedgerLine, TargetNic, TargetStorageClass, TargetVm};
+use schemas::machine::MachineMigration;
+use schemas::units::Bytes;
+use schemas::upstream::{LABEL_IMPORTED, VirtualMachine};
 use serde_json::Value;
+
+use super::quantity;
 
 /// Marks the class that claims without one get.
 const ANNOTATION_DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -28,7 +32,7 @@ pub(super) fn id(metadata: &ObjectMeta) -> String {
     )
 }
 
-fn has_label(metadata: &ObjectMeta, label: &str) -> bool {
+pub(super) fn has_label(metadata: &ObjectMeta, label: &str) -> bool {
     metadata
         .labels
         .as_ref()
@@ -47,8 +51,8 @@ pub(super) fn setting_value(setting: &DynamicObject) -> Option<String> {
     text("value").or_else(|| text("default")).map(str::to_owned)
 }
 
-/// Names of the fields in the spec of the engine's imports, which differ by release.
-pub(super) fn import_fields(definition: &CustomResourceDefinition) -> Vec<String> {
+/// Names of the fields in the spec of one of the engine's kinds, which differ by release.
+pub(super) fn spec_fields(definition: &CustomResourceDefinition) -> Vec<String> {
     let served = definition
         .spec
         .versions
@@ -63,7 +67,10 @@ pub(super) fn import_fields(definition: &CustomResourceDefinition) -> Vec<String
 
 /// Storage classes, without those that Harvester makes for each disk image: they come and go with
 /// the images, and no disk of ours is ever asked to be in one.
-pub(super) fn storage_classes(classes: Vec<StorageClass>) -> Vec<TargetStorageClass> {
+pub(super) fn storage_classes(
+    classes: Vec<StorageClass>,
+    capabilities: &BTreeMap<String, Vec<String>>,
+) -> Vec<TargetStorageClass> {
     let is_default = |class: &StorageClass| {
         let annotations = class.metadata.annotations.as_ref();
         annotations
@@ -82,7 +89,12 @@ pub(super) fn storage_classes(classes: Vec<StorageClass>) -> Vec<TargetStorageCl
             default: is_default(&class),
             provisioner: class.provisioner,
             parameters: class.parameters.unwrap_or_default(),
-            ..TargetStorageClass::default()
+            binding_mode: class.volume_binding_mode,
+            capabilities: class
+                .metadata
+                .name
+                .and_then(|name| capabilities.get(&name).cloned())
+                .unwrap_or_default(),
         })
         .collect();
     lines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -107,8 +119,16 @@ pub(super) fn vms(vms: &[VirtualMachine]) -> Vec<TargetVm> {
             namespace: vm.metadata.namespace.clone().unwrap_or_default().into(),
             name: vm.metadata.name.clone().unwrap_or_default().into(),
             imported: has_label(&vm.metadata, LABEL_IMPORTED),
+            status: vm
+                .status
+                .as_ref()
+                .and_then(|status| status.printable_status.clone()),
+            vcpus: vcpus(&vm.spec.template),
+            memory_bytes: memory(&vm.spec.template),
             macs: macs(&vm.spec.template),
-            ..TargetVm::default()
+            nics: nics(vm),
+            claims: claims(&vm.spec.template),
+            labels: vm.metadata.labels.clone().unwrap_or_default(),
         })
         .collect();
     lines.sort_by(|a, b| a.id.cmp(&b.id));
@@ -124,34 +144,74 @@ fn macs(template: &Value) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(|nic| nic["macAddress"].as_str());
-    let macs: BTreeSet<_> = macs
-        .map(|mac| mac.to_ascii_lowercase().replace('-', ":"))
-        .collect();
+    let macs: BTreeSet<_> = macs.map(same_spelling).collect();
     macs.into_iter().collect()
 }
 
-/// Imports, also other people's.
-pub(super) fn imports(imports: &[VirtualMachineImport]) -> Vec<TargetImport> {
-    let mut lines: Vec<_> = imports
-        .iter()
-        .map(|import| {
-            let status = import.status.clone().unwrap_or_default();
-            let state = status.import_status.as_str().to_owned();
-            TargetImport {
-                id: id(&import.metadata),
-                virtual_machine_name: import.spec.virtual_machine_name.clone(),
-                source_kind: import.spec.source_cluster.kind.clone(),
-                ours: has_label(&import.metadata, LABEL_MACHINE),
-                state: (!state.is_empty()).then_some(state),
-                imported_name: status
-                    .imported_virtual_machine_name
-                    .filter(|name| !name.is_empty()),
-                ..TargetImport::default()
+/// Cores by sockets by threads, as far as the template says.
+fn vcpus(template: &Value) -> Option<u32> {
+    let cpu = template.pointer("/spec/domain/cpu")?;
+    let number = |key: &str| u32::try_from(cpu[key].as_u64().unwrap_or(1)).ok();
+    number("cores")?
+        .checked_mul(number("sockets")?)?
+        .checked_mul(number("threads")?)
+}
+
+/// What the guest sees; else what its pod is limited to.
+fn memory(template: &Value) -> Option<Bytes> {
+    let text = template
+        .pointer("/spec/domain/memory/guest")
+        .or_else(|| template.pointer("/spec/domain/resources/limits/memory"))?
+        .as_str()?;
+    quantity::whole(&Quantity(text.to_owned())).map(Bytes)
+}
+
+/// Interfaces with the networks that they are plugged into, in the template's order. A name without
+/// a namespace is in the machine's own.
+fn nics(vm: &VirtualMachine) -> Vec<TargetNic> {
+    let list = |pointer: &str| {
+        let found = vm.spec.template.pointer(pointer).and_then(Value::as_array);
+        found.into_iter().flatten()
+    };
+    let network = |name: &str| {
+        let found =
+            list("/spec/networks").find(|network| network["name"].as_str() == Some(name))?;
+        let multus = found["multus"]["networkName"].as_str()?;
+        let own = vm.metadata.namespace.as_deref().unwrap_or_default();
+        Some(if multus.contains('/') {
+            multus.to_owned()
+        } else {
+            format!("{own}/{multus}")
+        })
+    };
+    list("/spec/domain/devices/interfaces")
+        .map(|interface| {
+            let name = interface["name"].as_str().unwrap_or_default();
+            TargetNic {
+                name: name.to_owned(),
+                mac: interface["macAddress"].as_str().map(same_spelling),
+                network: network(name),
             }
         })
-        .collect();
-    lines.sort_by(|a, b| a.id.cmp(&b.id));
-    lines
+        .collect()
+}
+
+/// Claims of the machine's volumes, in the template's order.
+fn claims(template: &Value) -> Vec<ObjectName> {
+    let volumes = template.pointer("/spec/volumes").and_then(Value::as_array);
+    volumes
+        .into_iter()
+        .flatten()
+        .filter_map(|volume| {
+            let claim = volume["persistentVolumeClaim"]["claimName"].as_str();
+            claim.or_else(|| volume["dataVolume"]["name"].as_str())
+        })
+        .map(ObjectName::from)
+        .collect()
+}
+
+fn same_spelling(mac: &str) -> String {
+    mac.to_ascii_lowercase().replace('-', ":")
 }
 
 /// The ledger. A record without a status has an attempt open and nothing seen of it.
@@ -203,7 +263,7 @@ mod tests {
         let running = json!({
             "importStatus": "virtualMachineRunning", "importedVirtualMachineName": "db",
         });
-        let lines = imports(&[
+        let lines = super::super::objects::imports(&[
             import("w2", json!({"windrow.dev/machine": "db-0a1b2c3d"}), running),
             import("by-hand", json!({}), json!({})),
         ]);
@@ -219,15 +279,26 @@ mod tests {
     // MACs come in every spelling and are compared in one.
     #[test]
     fn machines() {
-        let interfaces =
-            json!([{"macAddress": "AA-BB-CC-00-00-02"}, {"macAddress": "aa:bb:cc:00:00:01"}, {}]);
+        let interfaces = json!([{"name": "a", "macAddress": "AA-BB-CC-00-00-02"}, {"macAddress": "aa:bb:cc:00:00:01"}, {}]);
+        let networks = json!([{"name": "a", "multus": {"networkName": "lan"}}]);
+        let volumes = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "db-0"}}]);
+        let cpu = json!({"cores": 4, "sockets": 2});
         let lines = vms(&[object(json!({
             "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
             "metadata": {"name": "db", "namespace": "erp",
                 "labels": {"migration.harvesterhci.io/imported": "true"}},
-            "spec": {"template": {"spec": {"domain": {"devices": {"interfaces": interfaces}}}}},
+            "spec": {"template": {"spec": {
+                "domain": {
+                    "cpu": cpu, "memory": {"guest": "2Gi"}, "devices": {"interfaces": interfaces},
+                },
+                "networks": networks, "volumes": volumes,
+            }}},
         }))]);
         assert!(lines[0].imported);
+        assert_eq!(lines[0].vcpus, Some(8));
+        assert_eq!(lines[0].memory_bytes, Some(Bytes::from_gib(2)));
+        assert_eq!(lines[0].claims, ["db-0"]);
+        assert_eq!(lines[0].nics[0].network.as_deref(), Some("erp/lan"));
         assert_eq!(lines[0].macs, ["aa:bb:cc:00:00:01", "aa:bb:cc:00:00:02"]);
     }
 
@@ -262,10 +333,13 @@ mod tests {
                 "provisioner": "driver.longhorn.io", "parameters": parameters,
             }))
         };
-        let lines = storage_classes(vec![
-            class("lh-1f75", json!({"backingImage": "vmi-1f75"}), "false"),
-            class("harvester-longhorn", json!({}), "true"),
-        ]);
+        let lines = storage_classes(
+            vec![
+                class("lh-1f75", json!({"backingImage": "vmi-1f75"}), "false"),
+                class("harvester-longhorn", json!({}), "true"),
+            ],
+            &BTreeMap::new(),
+        );
         assert_eq!(lines.len(), 1);
         assert!(lines[0].default);
     }

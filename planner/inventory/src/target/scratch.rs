@@ -5,10 +5,11 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PodSpec, Volume};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemas::ids::ObjectName;
-use schemas::inventory::{ScratchKind, TargetScratch};
+use schemas::inventory::{ScratchKind, TargetEngine, TargetScratch};
 use schemas::units::Bytes;
+
+use super::quantity;
 
 /// Where the engine keeps its files.
 const MOUNT: &str = "/tmp";
@@ -30,7 +31,11 @@ pub(super) fn of_deployment(deployment: &Deployment) -> TargetScratch {
             ..other
         }
     } else if let Some(directory) = &volume.empty_dir {
-        let capacity_bytes = directory.size_limit.as_ref().and_then(bytes);
+        let capacity_bytes = directory
+            .size_limit
+            .as_ref()
+            .and_then(quantity::whole)
+            .map(Bytes);
         TargetScratch {
             kind: ScratchKind::EmptyDir,
             capacity_bytes,
@@ -49,7 +54,7 @@ pub(super) fn of_claim(claim: &PersistentVolumeClaim) -> Option<Bytes> {
         .and_then(|status| status.capacity.as_ref());
     let asked = || claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref();
     let storage = given.and_then(|sizes| sizes.get("storage"));
-    bytes(storage.or_else(|| asked()?.get("storage"))?)
+    quantity::whole(storage.or_else(|| asked()?.get("storage"))?).map(Bytes)
 }
 
 /// The tag of the engine's image.
@@ -58,6 +63,33 @@ pub(super) fn engine_version(deployment: &Deployment) -> Option<String> {
     let image = container.image.as_deref()?.split('@').next()?;
     let (_, tag) = image.rsplit_once(':')?;
     (!tag.contains('/')).then(|| tag.to_owned())
+}
+
+/// The engine's Deployment: image, copies, limits.
+pub(super) fn of_engine(deployment: &Deployment) -> Option<TargetEngine> {
+    let (_, container) = engine(deployment)?;
+    let limits = container
+        .resources
+        .as_ref()
+        .and_then(|resources| resources.limits.as_ref());
+    let limit = |key: &str| limits.and_then(|limits| limits.get(key));
+    let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    let ready = deployment
+        .status
+        .as_ref()
+        .map(|s| s.ready_replicas.unwrap_or(0));
+    Some(TargetEngine {
+        image: container.image.clone().unwrap_or_default(),
+        replicas: u32::try_from(replicas.unwrap_or(1)).unwrap_or(0),
+        ready: ready.and_then(|ready| u32::try_from(ready).ok()),
+        cpu_limit_milli: limit("cpu").and_then(quantity::milli),
+        memory_limit_bytes: limit("memory").and_then(quantity::whole).map(Bytes),
+    })
+}
+
+/// The name of the volume that is the scratch.
+pub(super) fn volume_name(deployment: &Deployment) -> Option<String> {
+    mounted_volume(deployment).map(|volume| volume.name.clone())
 }
 
 /// The engine's container: the one that has something mounted at its scratch, else the first.
@@ -89,38 +121,6 @@ fn mounted_volume(deployment: &Deployment) -> Option<&Volume> {
         .unwrap_or_default()
         .iter()
         .find(|volume| volume.name == name)
-}
-
-/// A Kubernetes quantity of bytes, rounded up: a whole or decimal number, then a binary or decimal
-/// unit or an exponent. Milli and smaller are no sizes.
-/// See `apimachinery/pkg/api/resource/quantity.go`.
-fn bytes(quantity: &Quantity) -> Option<Bytes> {
-    let text = quantity.0.as_str();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-    let unit = match unit {
-        "" => 1,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        "Ti" => 1 << 40,
-        "Pi" => 1 << 50,
-        "Ei" => 1 << 60,
-        "k" => 10_u128.pow(3),
-        "M" => 10_u128.pow(6),
-        "G" => 10_u128.pow(9),
-        "T" => 10_u128.pow(12),
-        "P" => 10_u128.pow(15),
-        "E" => 10_u128.pow(18),
-        exponent => 10_u128.checked_pow(exponent.strip_prefix(['e', 'E'])?.parse().ok()?)?,
-    };
-    let digits: u128 = format!("{whole}{decimals}").parse().ok()?;
-    let scale = 10_u128.checked_pow(u32::try_from(decimals.len()).ok()?)?;
-    let bytes = digits.checked_mul(unit)?.div_ceil(scale);
-    u64::try_from(bytes).ok().map(Bytes)
 }
 
 #[cfg(test)]
@@ -192,19 +192,5 @@ mod tests {
             Some("v1.8.1")
         );
         assert_eq!(of("registry:5000/engine"), None);
-    }
-
-    // Every form that Kubernetes gives a size.
-    #[test]
-    fn quantities() {
-        let of = |text: &str| bytes(&Quantity(text.to_owned())).map(|bytes| bytes.0);
-        assert_eq!(of("1073741824"), Some(GIB));
-        assert_eq!(of("1.5Gi"), Some(GIB + GIB / 2));
-        assert_eq!(of("5G"), Some(5_000_000_000));
-        assert_eq!(of("5e9"), Some(5_000_000_000));
-        assert_eq!(of("0.5"), Some(1));
-        for text in ["", "Gi", "1GB", "-1Gi", "1.2.3", "99999E"] {
-            assert_eq!(of(text), None, "{text}");
-        }
     }
 }
