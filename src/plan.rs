@@ -2,10 +2,15 @@
 
 pub(crate) mod files;
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use planner::{Planned, Refusal};
+use kube::ResourceExt as _;
+use planner::{Keep, Planned, Refusal};
 use schemas::finding::Finding;
+use schemas::ids::WaveName;
 use schemas::inventory::Inventory;
+use schemas::wave::MigrationWave;
 use schemas::yaml;
 use serde_json::{Value, json};
 
@@ -36,6 +41,9 @@ pub struct Arguments {
     /// Print as a table, JSON or YAML
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+    /// Keep what is approved or running where it is, and place the rest around it
+    #[arg(long)]
+    keep: bool,
     /// Print what other admission policies and scratch sizes would give, and write nothing
     #[arg(long, conflicts_with_all = ["check", "detailed_exitcode"])]
     tradeoff: bool,
@@ -59,7 +67,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         arguments.out.as_ref(),
     )?;
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
-    let decided = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
+    let keep = if arguments.keep {
+        kept(&loaded, &inventory, &folder, &committed)?
+    } else {
+        Keep::default()
+    };
+    let decided = planner::plan_keeping(
+        &loaded.plan.value,
+        loaded.site(),
+        &inventory,
+        &committed,
+        &keep,
+    );
     let decided = match decided {
         Ok(decided) => decided,
         Err(refusal) => return refuse(refusal, arguments.output, &loaded, output),
@@ -90,6 +109,30 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             _ => Outcome::Done,
         },
     )
+}
+
+/// What is approved, or begun by the ledger's word, with what was foretold of it.
+fn kept(
+    loaded: &LoadedPlan,
+    inventory: &Inventory,
+    folder: &Utf8Path,
+    committed: &[MigrationWave],
+) -> Result<Keep, Failure> {
+    let ledger = inventory.targets.values().flat_map(|target| &target.ledger);
+    let mut named: BTreeSet<WaveName> = ledger
+        .filter_map(|line| Some(WaveName::new(line.wave.clone()?)))
+        .collect();
+    for approval in target::approvals(loaded)? {
+        let spec = &approval.value.spec;
+        let holds = |wave: &&MigrationWave| {
+            spec.wave.as_str() == wave.name_any() && spec.digest == wave.spec.digest
+        };
+        if committed.iter().any(|wave| holds(&wave)) {
+            named.insert(spec.wave.clone());
+        }
+    }
+    let forecast = files::forecast(folder)?;
+    Ok(Keep::new(committed, forecast.as_ref(), &named))
 }
 
 /// Waves that something speaks of, by name: a ledger of a target, or an approval.

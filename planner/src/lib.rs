@@ -24,6 +24,7 @@ mod fixture;
 pub mod graph;
 pub mod manifests;
 mod markdown;
+pub mod keep;
 pub mod pipeline;
 pub mod report;
 pub mod resolve;
@@ -32,4 +33,5 @@ pub mod tradeoff;
 mod unplaced;
 pub mod waves;
 
-pub use pipeline::{Planned, Refusal, plan, plan_after};
+pub use keep::Keep;
+pub use pipeline::{Planned, Refusal, plan, plan_after, plan_keeping};

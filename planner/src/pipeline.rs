@@ -12,6 +12,7 @@ use schemas::wave::MigrationWave;
 
 use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
+use crate::keep::Keep;
 use crate::report::{PlanReport, TargetFit};
 use crate::resolve::{ExclusionReason, resolve};
 use crate::schedule::{Problem, Schedule, UnplacedReason, Violation, check_schedule, schedule};
@@ -74,11 +75,25 @@ pub fn plan_after(
     inventory: &Inventory,
     committed: &[MigrationWave],
 ) -> Result<Planned, Refusal> {
+    plan_keeping(plan, site, inventory, committed, &Keep::default())
+}
+
+/// Plans, and leaves what is to be kept where it is.
+///
+/// # Errors
+/// Why there is no plan.
+pub fn plan_keeping(
+    plan: &MigrationPlan,
+    site: &SiteSpec,
+    inventory: &Inventory,
+    committed: &[MigrationWave],
+    keep: &Keep,
+) -> Result<Planned, Refusal> {
     let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
     let mut checked = check::check(resolved, inventory);
-    let whole = Problem::new(&checked);
+    let whole = problem_of(&checked, keep);
     let fits = fits(&checked, &whole);
-    let (problem, schedule) = place(&mut checked, whole)?;
+    let (problem, schedule) = place(&mut checked, whole, keep)?;
     checked
         .findings
         .extend(downtime::over_budget(&checked.plan, &schedule));
@@ -101,6 +116,7 @@ pub fn plan_after(
             site,
             inventory,
             committed,
+            keep,
         },
     );
     let report = PlanReport::new(&checked, &problem, &schedule, &rendered, inventory, fits);
@@ -127,8 +143,18 @@ fn fits(checked: &Checked, problem: &Problem) -> Vec<TargetFit> {
     problem.targets.iter().enumerate().map(fit).collect()
 }
 
+fn problem_of(checked: &Checked, keep: &Keep) -> Problem {
+    let mut problem = Problem::new(checked);
+    keep.fix(&mut problem, &checked.plan);
+    problem
+}
+
 /// Schedules, and takes out what has no place.
-fn place(checked: &mut Checked, problem: Problem) -> Result<(Problem, Schedule), Refusal> {
+fn place(
+    checked: &mut Checked,
+    problem: Problem,
+    keep: &Keep,
+) -> Result<(Problem, Schedule), Refusal> {
     let schedule =
         schedule(&problem).expect("resolving refuses workloads that wait for each other");
     if schedule.unplaced.is_empty() {
@@ -163,8 +189,8 @@ fn place(checked: &mut Checked, problem: Problem) -> Result<(Problem, Schedule),
     check::sort(&mut checked.findings);
     checked.take_out(reasons);
     // What is left had a place beside those; it is placed again without them.
-    let left = Problem::new(checked);
-    place(checked, left)
+    let left = problem_of(checked, keep);
+    place(checked, left, keep)
 }
 
 /// Says which imports are predicted to run past their window.

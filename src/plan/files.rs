@@ -11,6 +11,7 @@ use std::{fs, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use kube::ResourceExt as _;
 use planner::Planned;
+use schemas::forecast::Forecast;
 use schemas::ids::{SourceName, VmId, VmName};
 use schemas::wave::MigrationWave;
 use schemas::yaml;
@@ -171,6 +172,24 @@ pub(crate) fn committed(
 ) -> Result<Vec<MigrationWave>, Failure> {
     let found = stale(folder, plan, &[])?;
     Ok(found.iter().filter_map(|(path, _)| ours(path)).collect())
+}
+
+/// The forecast beside the waves' folder, if there is one.
+pub(crate) fn forecast(folder: &Utf8Path) -> Result<Option<Forecast>, Failure> {
+    let path = beside(folder, "forecast.json");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Failure::misused(FileError::Read { path, source })),
+    };
+    match serde_json::from_str(&text) {
+        Ok(forecast) => Ok(Some(forecast)),
+        Err(error) => {
+            let source = io::Error::from(error);
+            Err(Failure::misused(FileError::Read { path, source })
+                .hint("remove it, or run `windrow plan` without `--keep` to write it anew"))
+        }
+    }
 }
 
 /// The wave in a file that `plan` wrote. What cannot be read as one is not ours to remove.

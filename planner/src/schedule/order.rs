@@ -77,6 +77,11 @@ pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
     };
     let mut jobs = problem.by_vm();
     // Stable: jobs of a workload stay sorted by VM.
-    jobs.sort_by_key(|job| (Reverse(urgency(*job)), problem.jobs[*job].workload));
+    // What is fixed comes first at its moment, whatever else could start then.
+    jobs.sort_by_key(|job| {
+        let it = &problem.jobs[*job];
+        let fixed = it.fixed.unwrap_or(Seconds(u64::MAX));
+        (fixed, Reverse(urgency(*job)), it.workload)
+    });
     jobs
 }

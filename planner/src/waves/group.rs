@@ -4,7 +4,7 @@
 //! them. The number in front of a name comes from the plan's workloads alone, not from which VMs
 //! are left: a wave that is done does not rename those after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::ids::{TargetName, VmKey, WindowName, WorkloadName};
 use schemas::wave::{WAVE_JSON_BYTES_MAX, WaveSpec};
@@ -54,6 +54,7 @@ struct Group<'a> {
 pub(super) fn waves(
     plan: &ResolvedPlan,
     slots: &Slots<'_>,
+    kept: impl Fn(&VmKey) -> Option<String>,
     weigh: impl Fn(&Wave) -> Weight,
 ) -> Vec<Wave> {
     let mut waves = Vec::new();
@@ -67,6 +68,17 @@ pub(super) fn waves(
                 format!("-{target}")
             };
             let mut part = 0;
+            let stay = staying(plan, slots, &mut members, &kept);
+            let taken: BTreeSet<String> = stay.iter().map(|(stem, ..)| stem.clone()).collect();
+            for (stem, window, vms) in stay {
+                let target = target.clone();
+                waves.push(Wave {
+                    stem,
+                    target,
+                    window,
+                    vms,
+                });
+            }
             for (window, vms) in by_occurrence(plan, slots, members) {
                 let target = target.clone();
                 let whole = Wave {
@@ -77,6 +89,9 @@ pub(super) fn waves(
                 };
                 for vms in split(&whole, &weigh) {
                     part += 1;
+                    while taken.contains(&stem(plan, &group, &suffix, part)) {
+                        part += 1;
+                    }
                     let stem = stem(plan, &group, &suffix, part);
                     waves.push(Wave {
                         stem,
@@ -88,6 +103,32 @@ pub(super) fn waves(
         }
     }
     waves
+}
+
+/// Takes out of `members` those that stay in the wave that they are in: by its stem, each with its
+/// occurrence. A wave that would fall apart does not stay.
+fn staying(
+    plan: &ResolvedPlan,
+    slots: &Slots<'_>,
+    members: &mut Vec<&VmKey>,
+    kept: &impl Fn(&VmKey) -> Option<String>,
+) -> Vec<(String, Option<Kept>, Vec<VmKey>)> {
+    let mut by_stem: BTreeMap<String, Vec<&VmKey>> = BTreeMap::new();
+    for key in members.iter() {
+        if let Some(stem) = kept(key) {
+            by_stem.entry(stem).or_default().push(key);
+        }
+    }
+    let mut stay = Vec::new();
+    for (stem, own) in by_stem {
+        if let [(window, vms)] = &by_occurrence(plan, slots, own)[..] {
+            members.retain(|key| !vms.contains(key));
+            let mut vms = vms.clone();
+            vms.sort();
+            stay.push((stem, window.clone(), vms));
+        }
+    }
+    stay
 }
 
 /// All groups, numbered.

@@ -23,6 +23,7 @@ use schemas::wave::{
 };
 
 use crate::check::Checked;
+use crate::keep::Keep;
 use crate::resolve::{ExclusionReason, Index, ResolvedPlan, ResolvedVm};
 use crate::schedule::{Schedule, Slot, scratch_forecast, wave_forecast};
 
@@ -69,6 +70,8 @@ pub struct Inputs<'a> {
     pub inventory: &'a Inventory,
     /// The waves that are written down: their machines keep their numbers as far as they can.
     pub committed: &'a [MigrationWave],
+    /// What of them stays where it is.
+    pub keep: &'a Keep,
 }
 
 /// Renders the waves of a plan whose schedule has a slot for every VM.
@@ -81,7 +84,8 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
         slots: &slots,
         committed: inputs.committed,
     };
-    let waves = group::waves(&checked.plan, &slots, |wave| {
+    let kept = |vm: &VmKey| inputs.keep.stem(&checked.plan, vm);
+    let waves = group::waves(&checked.plan, &slots, kept, |wave| {
         let spec = made.spec(wave);
         let frame = json_bytes(&made.object(wave, spec.clone())) + DIGESTS_BYTES;
         group::Weight { frame, spec }
@@ -95,6 +99,9 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
             inventory: slice::inventory(&index, &wave.vms),
         };
         spec.digest = spec.compute_digest();
+        if let Some(same) = inputs.keep.same(&made.name(&wave), &spec) {
+            spec = same;
+        }
         if let Some(scratch) = schedule.scratch.iter().find(|s| s.target == wave.target) {
             let own = wave.vms.iter().filter_map(|key| slots.get(key).copied());
             forecasts.push(wave_forecast(made.name(&wave), own, scratch));
