@@ -11,6 +11,8 @@ use schemas::site::Assumptions;
 use schemas::units::{Bytes, Seconds};
 use schemas::wave::WaveSize;
 
+use crate::learned::Rates;
+
 /// A predicted value and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
@@ -27,6 +29,10 @@ pub enum Basis {
     AssumedRate(Bytes),
     /// A duration that the site assumes.
     Assumed,
+    /// A size, over the median rate of so many finished imports (bytes a second).
+    MeasuredRate(Bytes, usize),
+    /// The median of so many finished imports.
+    Measured(usize),
     /// The guest is off already, or there is none: nothing to wait for.
     NotNeeded,
 }
@@ -36,6 +42,8 @@ impl fmt::Display for Basis {
         match self {
             Self::AssumedRate(rate) => write!(f, "{rate}/s assumed"),
             Self::Assumed => f.write_str("assumed"),
+            Self::MeasuredRate(rate, of) => write!(f, "{rate}/s measured of {of} imports"),
+            Self::Measured(of) => write!(f, "measured of {of} imports"),
             Self::NotNeeded => f.write_str("nothing to wait for"),
         }
     }
@@ -79,6 +87,45 @@ impl Estimates {
                 value: assumed.boot.0,
                 basis: Basis::Assumed,
             },
+        }
+    }
+
+    /// The same import at measured rates.
+    #[must_use]
+    pub fn measured(&self, size: &WaveSize, rates: &Rates) -> Self {
+        let at_rate = |bytes: Bytes, rate: Bytes| Estimate {
+            value: bytes.at_rate(rate),
+            basis: Basis::MeasuredRate(rate, rates.samples),
+        };
+        let for_long = |value: Seconds| Estimate {
+            value,
+            basis: Basis::Measured(rates.samples),
+        };
+        let nothing = self.shutdown.basis == Basis::NotNeeded || rates.shutdown == Seconds::ZERO;
+        Self {
+            shutdown: if nothing {
+                self.shutdown
+            } else {
+                for_long(rates.shutdown)
+            },
+            export: at_rate(size.transfer.0, rates.export),
+            images: at_rate(size.disks.0, rates.images),
+            boot: for_long(rates.boot),
+        }
+    }
+
+    /// All of it longer, or shorter, by this many hundredths of what it is.
+    #[must_use]
+    pub fn scaled(&self, hundredths: u64) -> Self {
+        let scale = |it: Estimate| Estimate {
+            value: Seconds((it.value.0 * hundredths).div_ceil(100)),
+            ..it
+        };
+        Self {
+            shutdown: scale(self.shutdown),
+            export: scale(self.export),
+            images: scale(self.images),
+            boot: scale(self.boot),
         }
     }
 

@@ -135,6 +135,8 @@ impl Fixture {
                 vm: schemas::ids::VmKey::new(source, id),
                 stage,
                 wave: Some("erp-010-web".to_owned()),
+                size: None,
+                times: schemas::machine::Times::default(),
             });
         })
     }

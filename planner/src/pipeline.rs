@@ -13,6 +13,7 @@ use schemas::wave::MigrationWave;
 use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
 use crate::keep::Keep;
+use crate::predict::{Predicted, predict};
 use crate::report::{PlanReport, TargetFit};
 use crate::resolve::{ExclusionReason, resolve};
 use crate::schedule::{Problem, Schedule, UnplacedReason, Violation, check_schedule, schedule};
@@ -108,9 +109,13 @@ pub fn plan_keeping(
     if !violations.is_empty() {
         return Err(Refusal::Unsound(violations));
     }
+    let predicted = predict(&checked.plan, &problem, &schedule, inventory);
+    checked.findings.extend(predicted.findings.iter().cloned());
+    check::sort(&mut checked.findings);
     let rendered = render(
         &checked,
         &schedule,
+        (&predicted.schedule, predicted.band),
         Inputs {
             plan: &plan.spec,
             site,
@@ -119,14 +124,19 @@ pub fn plan_keeping(
             keep,
         },
     );
-    let report = PlanReport::new(&checked, &problem, &schedule, &rendered, inventory, fits);
+    let Predicted {
+        schedule: foreseen,
+        problem,
+        ..
+    } = predicted;
+    let report = PlanReport::new(&checked, &problem, &foreseen, &rendered, inventory, fits);
     Ok(Planned {
         rendered,
         report,
         warnings: checked.plan.warnings.clone(),
         checked,
         problem,
-        schedule,
+        schedule: foreseen,
     })
 }
 

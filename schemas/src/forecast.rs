@@ -20,10 +20,27 @@ pub struct Forecast {
     /// The instant that all times count from; absent: they count from whenever the plan starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<jiff::Timestamp>,
+    /// Between which moments the last machine is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Band>,
     /// Waves in the order of their names.
     pub waves: Vec<WaveForecast>,
     /// Scratch, by target.
     pub scratch: Vec<ScratchForecast>,
+}
+
+/// Between which moments it all ends, if all imports are as much faster or slower than predicted as
+/// one in ten may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Band {
+    /// Not before.
+    pub early: Seconds,
+    /// Not after, as far as all find a place in their windows.
+    pub late: Seconds,
+    /// So many imports would miss their window then.
+    #[serde(default, skip_serializing_if = "crate::site::is_default")]
+    pub late_unplaced: u64,
 }
 
 /// Predictions for one wave.

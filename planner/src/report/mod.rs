@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity};
-use schemas::forecast::ImportForecast;
+use schemas::forecast::{Band, ImportForecast};
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
 };
@@ -28,10 +28,10 @@ use serde::Serialize;
 
 use crate::check::Checked;
 use crate::diagnostic::list;
-use crate::downtime;
 use crate::resolve::{Exclusion, ExclusionReason, ResolvedPlan};
 use crate::schedule::{Problem, Schedule, all_at_once};
 use crate::waves::Rendered;
+use crate::{critical, downtime};
 
 /// The schema named in the JSON form.
 pub const SCHEMA: &str = "windrow.plan-report/1";
@@ -76,6 +76,10 @@ pub struct PlanReport {
     pub workloads: Vec<WorkloadLine>,
     /// The last machine is ready.
     pub ends: Seconds,
+    /// Between which moments that is.
+    pub band: Band,
+    /// The chain of imports that decides it, by start.
+    pub critical_path: Vec<VmKey>,
     /// No schedule can end before.
     pub ends_at_least: Seconds,
     /// Hundredths that are at most left to gain.
@@ -304,6 +308,11 @@ impl PlanReport {
             services: service_lines(plan, schedule),
             workloads: workload_lines(plan, schedule),
             ends: schedule.ends(),
+            band: rendered.forecast.band.unwrap_or_default(),
+            critical_path: critical::path(schedule)
+                .iter()
+                .map(|slot| slot.vm.clone())
+                .collect(),
             ends_at_least: schedule.bound.ends,
             gap_percent: schedule.gap(),
             downtime: Downtime::of(times()),

@@ -250,6 +250,7 @@ fn outcome(text: &mut String, report: &PlanReport) {
         gap => format!("no schedule can end before {least}: at most {gap} % are left"),
     };
     paragraph(text, "  ", &format!("{times}; {gap}"));
+    band(text, report, &clock);
     if report.vms < 2 {
         return;
     }
@@ -281,6 +282,31 @@ fn outcome(text: &mut String, report: &PlanReport) {
             whole(at_once.scratch)
         ),
     );
+}
+
+/// Between which moments it ends, and which imports decide that.
+fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
+    let band = &report.band;
+    if band.late <= band.early {
+        return;
+    }
+    let missed = match band.late_unplaced {
+        0 => String::new(),
+        n => format!(
+            ", and {} would miss its window then",
+            count(usize::try_from(n).unwrap_or(usize::MAX), "VM")
+        ),
+    };
+    let chain = match report.critical_path.len() {
+        0 | 1 => String::new(),
+        n => format!("; a chain of {n} imports decides it: shorten one of these, or nothing"),
+    };
+    let prose = format!(
+        "ends between {} and {}{missed}{chain}",
+        whole(clock.moment(band.early)),
+        whole(clock.until(band.early, band.late))
+    );
+    paragraph(text, "  ", &prose);
 }
 
 /// Who is not moved and why, one entry for each reason; what was moved before is a number in the

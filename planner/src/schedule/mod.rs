@@ -20,6 +20,7 @@ mod naive;
 mod order;
 mod problem;
 pub mod rcpsp;
+mod replay;
 mod rules;
 mod scratch;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use order::Rule;
 pub use problem::{
     Barrier, Job, Occupied, Problem, Room, Service, SourceHost, Step, Target, Window, Workload,
 };
+pub use replay::replay;
 
 /// When each import starts, and why not earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]

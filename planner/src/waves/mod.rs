@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::forecast::{Forecast, SCHEMA};
+use schemas::forecast::{Band, Forecast, SCHEMA};
 use schemas::ids::{Digest, ObjectName, VmKey, WaveName, WorkloadName};
 use schemas::inventory::Inventory;
 use schemas::plan::PlanSpec;
@@ -75,10 +75,21 @@ pub struct Inputs<'a> {
 }
 
 /// Renders the waves of a plan whose schedule has a slot for every VM.
-pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Rendered {
+/// What is predicted of it goes into the forecast alone.
+pub fn render(
+    checked: &Checked,
+    schedule: &Schedule,
+    (predicted, band): (&Schedule, Band),
+    inputs: Inputs<'_>,
+) -> Rendered {
     let index = Index::of(inputs.inventory);
     let slots: BTreeMap<&VmKey, &Slot> =
         schedule.slots.iter().map(|slot| (&slot.vm, slot)).collect();
+    let foreseen: BTreeMap<&VmKey, &Slot> = predicted
+        .slots
+        .iter()
+        .map(|slot| (&slot.vm, slot))
+        .collect();
     let made = Maker {
         checked,
         slots: &slots,
@@ -102,8 +113,8 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
         if let Some(same) = inputs.keep.same(&made.name(&wave), &spec) {
             spec = same;
         }
-        if let Some(scratch) = schedule.scratch.iter().find(|s| s.target == wave.target) {
-            let own = wave.vms.iter().filter_map(|key| slots.get(key).copied());
+        if let Some(scratch) = predicted.scratch.iter().find(|s| s.target == wave.target) {
+            let own = wave.vms.iter().filter_map(|key| foreseen.get(key).copied());
             forecasts.push(wave_forecast(made.name(&wave), own, scratch));
         }
         rendered.push(RenderedWave {
@@ -118,7 +129,8 @@ pub fn render(checked: &Checked, schedule: &Schedule, inputs: Inputs<'_>) -> Ren
             plan: checked.plan.name.clone(),
             origin: checked.plan.start,
             waves: forecasts,
-            scratch: scratch_forecast(schedule),
+            band: Some(band),
+            scratch: scratch_forecast(predicted),
         },
     }
 }

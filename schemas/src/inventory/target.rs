@@ -479,4 +479,10 @@ pub struct LedgerLine {
     /// The wave that moved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<String>,
+    /// Sizes by which it was admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<crate::wave::WaveSize>,
+    /// When each step came; of a machine that runs only, since until then they change.
+    #[serde(default, skip_serializing_if = "crate::site::is_default")]
+    pub times: crate::machine::Times,
 }

@@ -228,6 +228,13 @@ pub(super) fn ledger(records: &[MachineMigration]) -> Vec<LedgerLine> {
                 .map(|status| status.stage)
                 .unwrap_or_default(),
             wave: Some(record.spec.wave.to_string()),
+            size: Some(record.spec.size.clone()),
+            times: record
+                .status
+                .as_ref()
+                .filter(|status| status.stage == schemas::machine::Stage::Running)
+                .map(|status| status.times.clone())
+                .unwrap_or_default(),
         })
         .collect();
     lines.sort_by(|a, b| a.id.cmp(&b.id));

@@ -1,0 +1,56 @@
+//! A schedule once more, with other durations: what was decided stays decided, and only the moments
+//! move, as they would when it is run.
+
+use std::collections::BTreeMap;
+
+use schemas::ids::VmKey;
+
+use super::decode::{Estate, Mode};
+use super::{Job, Problem, Schedule, Slot};
+use crate::estimate::Estimates;
+use crate::graph::Dag;
+
+/// Runs the imports of `schedule` in their order, each in its own occurrence, with the durations
+/// that `estimates` gives. One whose turn comes too late for its occurrence has no slot.
+pub fn replay(
+    problem: &Problem,
+    schedule: &Schedule,
+    estimates: impl Fn(&Job) -> Estimates,
+) -> Schedule {
+    let slots: BTreeMap<&VmKey, &Slot> = schedule.slots.iter().map(|s| (&s.vm, s)).collect();
+    let mut other = problem.clone();
+    let mut narrowed: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for job in &mut other.jobs {
+        job.estimates = estimates(job);
+        job.fixed = None;
+        let kept = slots.get(&job.vm).and_then(|slot| slot.window.as_ref());
+        if let (Some(calendar), Some(kept)) = (job.calendar, kept) {
+            let windows = &problem.calendars[calendar];
+            let Some(at) = windows.iter().position(|window| window == kept) else {
+                continue;
+            };
+            let calendars = &mut other.calendars;
+            job.calendar = Some(*narrowed.entry((calendar, at)).or_insert_with(|| {
+                calendars.push(vec![kept.clone()]);
+                calendars.len() - 1
+            }));
+        }
+    }
+    let mut order: Vec<usize> = (0..other.jobs.len())
+        .filter(|job| slots.contains_key(&other.jobs[*job].vm))
+        .collect();
+    order.sort_by_key(|job| {
+        let slot = slots[&other.jobs[*job].vm];
+        (slot.times.created, slot.place)
+    });
+    let Ok(dag) = Dag::new(&other.after()) else {
+        return schedule.clone();
+    };
+    let decoded = Estate::new(&other, &dag).decode(&order, Mode::FirstThatFits);
+    Schedule {
+        slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
+        unplaced: decoded.unplaced,
+        scratch: decoded.scratch,
+        ..schedule.clone()
+    }
+}
