@@ -299,7 +299,7 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
     };
     let chain = match report.critical_path.len() {
         0 | 1 => String::new(),
-        n => format!("; a chain of {n} imports decides it: shorten one of these, or nothing"),
+        n => format!("; a chain of {n} imports decides it"),
     };
     let prose = format!(
         "ends between {} and {}{missed}{chain}",
