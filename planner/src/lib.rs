@@ -22,10 +22,10 @@ pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod graph;
-pub mod manifests;
-mod markdown;
 pub mod keep;
 pub mod learned;
+pub mod manifests;
+mod markdown;
 pub mod pipeline;
 mod predict;
 pub mod report;
