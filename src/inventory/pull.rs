@@ -12,7 +12,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use executor::{Class, Cluster};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::snapshot::{self, SnapshotError};
-use inventory::{Access, CredentialError, CredentialSource, Credentials, PullError};
+use inventory::{
+    Access, CredentialError, CredentialSource, Credentials, Govc, GovcError, PullError,
+};
 use schemas::inventory::Gap;
 use schemas::site::{Source, Target};
 use schemas::suggest;
@@ -29,8 +31,9 @@ const GAPS_SHOWN_MAX: usize = 5;
 /// Read the sources and targets of a plan into snapshot files
 ///
 /// Only reads: nothing is changed, switched or exported there. A source's Secret is read from the
-/// cluster of the plan's target, unless --credentials gives it. Pulling an unchanged source again
-/// changes no file but `observed.jsonl`.
+/// cluster of the plan's target, unless --credentials gives it, or GOVC_URL of the environment is
+/// the address of that vCenter. Pulling an unchanged source again changes no file but
+/// `observed.jsonl`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The plan's file, or the folder of its `plan.yaml`
@@ -205,6 +208,9 @@ impl Puller<'_> {
 
     /// The Secret of a source, if it names one.
     async fn credentials(&mut self, source: &Source) -> Result<Option<Credentials>, Failure> {
+        if let Some(credentials) = self.from_environment(source)? {
+            return Ok(Some(credentials));
+        }
         let Some(name) = source.credentials.for_inventory() else {
             return Ok(None);
         };
@@ -214,6 +220,28 @@ impl Puller<'_> {
         let secrets = self.secrets.as_ref().expect("opened above");
         let loaded = secrets.load(&self.plan.namespace(), name).await;
         loaded.map(Some).map_err(credentials_failed)
+    }
+
+    /// What `GOVC_*` says, if it is about this very server and no Secret is given by hand.
+    fn from_environment(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
+        let Some(place) = source
+            .vmware
+            .as_ref()
+            .filter(|_| self.arguments.credentials.is_none())
+        else {
+            return Ok(None);
+        };
+        let variable = |name: &str| std::env::var(name).ok();
+        let govc = Govc::for_server(&place.endpoint, variable).map_err(govc_failed)?;
+        let Some(govc) = govc else {
+            return Ok(None);
+        };
+        self.output.say(&format!(
+            "{}: logs in as `{}`, by GOVC_* of the environment",
+            source.name,
+            govc.credentials.user().unwrap_or_default()
+        ));
+        Ok(Some(govc.credentials))
     }
 
     /// The user of the engine's Secret, where that is not the one to read with: what that user may do
@@ -338,6 +366,13 @@ fn credentials_failed(error: CredentialError) -> Failure {
     };
     let hint = error.hint();
     with_hint(Failure::new(outcome, error), hint)
+}
+
+fn govc_failed(error: GovcError) -> Failure {
+    Failure::misused(error).hint(
+        "set GOVC_URL, GOVC_USERNAME and GOVC_PASSWORD as for govc, or unset GOVC_URL and give \
+         --credentials",
+    )
 }
 
 fn snapshot_failed(error: SnapshotError) -> Failure {

@@ -35,7 +35,7 @@ pub use crate::http::{HttpError, RootCause, Untrusted};
 pub use crate::openstack::OpenstackError;
 pub use crate::ova::{NotTar, OvaError};
 pub use crate::target::TargetError;
-pub use crate::vsphere::{Fault, VsphereError};
+pub use crate::vsphere::{Fault, Govc, GovcError, VsphereError};
 pub use crate::xml::XmlError;
 
 /// How long reading one source may take. The largest estates measured (10,000 VMs) need less than

@@ -12,10 +12,12 @@ mod command;
 mod compare;
 mod engine;
 mod estate;
+mod inventory;
 mod kube;
 mod outside;
 mod scenario;
 mod transcript;
+mod truth;
 mod watch;
 mod world;
 

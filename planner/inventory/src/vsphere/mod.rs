@@ -15,8 +15,9 @@ mod cache;
 mod devices;
 mod error;
 mod finder;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod govc;
 mod guest;
 mod layout;
 mod machine;
@@ -39,6 +40,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 pub use self::error::VsphereError;
+pub use self::govc::{Govc, GovcError};
 pub use self::soap::Fault;
 
 use self::read::Reading;

@@ -122,7 +122,7 @@ pub(crate) enum Kind {
 }
 
 /// A datacenter.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Datacenter {
     /// Its reference.
     pub(crate) reference: Ref,

@@ -4,6 +4,7 @@
 mod bad_input;
 mod controller;
 mod failing;
+mod inventory;
 mod kill;
 mod openstack;
 mod ova;
@@ -90,6 +91,13 @@ const ALL: &[Scenario] = &[
         rigs: &["harvester", "openstack", "vsphere"],
         skip: never,
         run: bad_input::run,
+    },
+    Scenario {
+        name: "inventory-vsphere",
+        title: "every VM of a vCenter as it is, twice the same, by reads only",
+        rigs: &["harvester", "vsphere"],
+        skip: never,
+        run: inventory::run,
     },
 ];
 

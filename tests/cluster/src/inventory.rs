@@ -1,0 +1,329 @@
+//! (inventory-vsphere) `windrow inventory pull` against the simulated vCenter: every VM as the ground
+//! truth has it, twice the same bytes, nothing called but reads, no session left behind.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::command::{Run, tail};
+use crate::truth::Pulled;
+
+/// What may be called: reads, questions, logins and logouts.
+const READS: &[&str] = &[
+    "calls./sdk/vimServiceVersions.xml",
+    "calls.RetrieveServiceContent",
+    "calls.Login",
+    "calls.CreateContainerView",
+    "calls.RetrievePropertiesEx",
+    "calls.ContinueRetrievePropertiesEx",
+    "calls.DestroyView",
+    "calls.HasPrivilegeOnEntities",
+    "calls.HasUserPrivilegeOnEntities",
+    "calls.Logout",
+    "calls./rest/com/vmware/cis/session",
+    "calls./rest/com/vmware/cis/tagging/tag",
+    "calls./rest/com/vmware/cis/tagging/tag/id:",
+    "calls./rest/com/vmware/cis/tagging/category/id:",
+    "calls./rest/com/vmware/cis/tagging/tag-association",
+];
+/// Files of a snapshot that an unchanged source leaves as they are.
+const CONFIGURATION: &[&str] = &[
+    "source.json",
+    "vms.jsonl",
+    "networks.jsonl",
+    "storage.jsonl",
+    "hosts.jsonl",
+    "rules.jsonl",
+];
+/// Longest that a program told to stop may take.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A rig to read, and the program that reads it.
+pub struct Inventory {
+    /// The program under test.
+    pub windrow: PathBuf,
+    /// What the vSphere rig keeps.
+    pub rig: PathBuf,
+    /// A folder for plan and snapshots.
+    pub folder: PathBuf,
+}
+
+impl Inventory {
+    /// Runs all checks; the lines that did not hold.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let truth: Value = serde_json::from_str(&self.read("ground-truth.json")?)?;
+        let sources = self.write_plan(&truth)?;
+        self.control("DELETE", "faults")?;
+        self.control("DELETE", "stats")?;
+        let mut failures = Vec::new();
+        for (out, more) in [
+            ("first", None),
+            ("second", None),
+            ("fresh", Some("--fresh")),
+        ] {
+            let output = self.pull(out, "secrets.yaml", &sources, more).output()?;
+            if output.code != 0 {
+                bail!(
+                    "`inventory pull` ended with {}: {}",
+                    output.code,
+                    tail(&output.all(), 10)
+                );
+            }
+        }
+        let mut pulled = Pulled::default();
+        for source in &sources {
+            pulled.add(&self.folder.join("first").join(source))?;
+            for again in ["second", "fresh"] {
+                failures.extend(self.same_bytes("first", again, source)?);
+            }
+        }
+        failures.extend(pulled.differences(&truth));
+        failures.extend(self.only_reads()?);
+        failures.extend(self.wrong_password(&sources)?);
+        failures.extend(self.interrupted(&sources)?);
+        Ok(failures)
+    }
+
+    fn same_bytes(&self, one: &str, other: &str, source: &str) -> Result<Vec<String>> {
+        let read = |out: &str, file: &str| {
+            let path = self.folder.join(out).join(source).join(file);
+            std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))
+        };
+        let mut failures = Vec::new();
+        for file in CONFIGURATION {
+            if read(one, file)? != read(other, file)? {
+                failures.push(format!("{source}/{file}: `{other}` is not what `{one}` is"));
+            }
+        }
+        Ok(failures)
+    }
+
+    /// What the rig's access log has beyond reads, and sessions that are still open.
+    fn only_reads(&self) -> Result<Vec<String>> {
+        let stats: Value = serde_json::from_str(&self.control("GET", "stats")?)?;
+        let calls = stats
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name);
+        let mut failures: Vec<String> = calls
+            .filter(|name| name.starts_with("calls.") && !READS.contains(&name.as_str()))
+            .map(|name| format!("`{name}` was called"))
+            .collect();
+        failures.extend(self.open_sessions("three pulls")?);
+        Ok(failures)
+    }
+
+    fn open_sessions(&self, after: &str) -> Result<Option<String>> {
+        let sessions: Value = serde_json::from_str(&self.control("GET", "sessions")?)?;
+        let open = sessions["open"].clone();
+        Ok((open != 0).then(|| format!("after {after}, {open} sessions are open")))
+    }
+
+    /// A wrong password is tried once for each source, and in no words of ours.
+    fn wrong_password(&self, sources: &[String]) -> Result<Vec<String>> {
+        self.control("DELETE", "stats")?;
+        let one = &sources[..1];
+        let output = self.pull("wrong", "wrong.yaml", one, None).output()?;
+        let stats: Value = serde_json::from_str(&self.control("GET", "stats")?)?;
+        let logins = stats["calls.Login"].as_u64().unwrap_or_default();
+        let mut failures = Vec::new();
+        if output.code != 1 || logins != 1 {
+            failures.push(format!(
+                "a wrong password: exit code {}, {logins} logins",
+                output.code
+            ));
+        }
+        if output.all().contains("hunter2") {
+            failures.push("a wrong password is repeated".to_owned());
+        }
+        Ok(failures)
+    }
+
+    /// Ctrl-C while the server takes its time: at a login, a list, a question about rights, a tag.
+    fn interrupted(&self, sources: &[String]) -> Result<Vec<String>> {
+        let mut failures = Vec::new();
+        for method in [
+            "^Login$",
+            "^RetrievePropertiesEx$",
+            "^HasPriv",
+            "tagging/tag$",
+            "cis/session$",
+        ] {
+            self.control("DELETE", "faults")?;
+            let fault = json!({"kind": "delay", "method": method, "millis": 4000, "count": 1});
+            self.post("faults", &fault)?;
+            let _ = std::fs::remove_dir_all(self.folder.join("cache"));
+            let (code, took) = self.stop_while_delayed(&sources[..1])?;
+            let what = format!("Ctrl-C during `{method}`");
+            if code == 0 || took > STOP_TIME_MAX {
+                failures.push(format!("{what}: exit code {code} after {took:?}"));
+            }
+            failures.extend(self.open_sessions(&what)?);
+        }
+        self.control("DELETE", "faults")?;
+        Ok(failures)
+    }
+
+    /// Starts a pull, sends SIGINT as soon as the fault was met, and waits for its end: its exit code,
+    /// and how long that took.
+    fn stop_while_delayed(&self, sources: &[String]) -> Result<(i32, Duration)> {
+        let run = self.pull("stopped", "secrets.yaml", sources, None);
+        let mut windrow = run.background(&self.folder.join("stopped.log"))?;
+        let began = Instant::now();
+        loop {
+            let faults: Value = serde_json::from_str(&self.control("GET", "faults")?)?;
+            if faults[0]["hits"].as_u64().is_some_and(|hits| hits > 0) {
+                break;
+            }
+            if let Some(code) = windrow.ended() {
+                bail!(
+                    "windrow ended with {code} before it met the fault: {}",
+                    windrow.said()
+                );
+            }
+            if began.elapsed() > STOP_TIME_MAX {
+                bail!("windrow did not call what is delayed: {faults}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        windrow.signal("INT")?;
+        let interrupted = Instant::now();
+        let output = windrow.wait(Duration::from_mins(1))?;
+        Ok((output.code, interrupted.elapsed()))
+    }
+
+    fn pull(&self, out: &str, secrets: &str, sources: &[String], more: Option<&str>) -> Run {
+        let mut run = Run::new(&self.windrow)
+            .args([
+                "inventory",
+                "pull",
+                "plan.yaml",
+                "--credentials",
+                secrets,
+                "--out",
+                out,
+            ])
+            .args(more)
+            .folder(&self.folder)
+            .env("XDG_CACHE_HOME", self.folder.join("cache"))
+            .env("NO_COLOR", "1")
+            .without("KUBECONFIG")
+            .without("GOVC_URL")
+            .limit(Duration::from_mins(5));
+        for source in sources {
+            run = run.args(["--source", source]);
+        }
+        run
+    }
+
+    /// A plan with every datacenter as a source, and its Secrets; gives the sources' names.
+    fn write_plan(&self, truth: &Value) -> Result<Vec<String>> {
+        if self.folder.exists() {
+            std::fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("clear `{}`", self.folder.display()))?;
+        }
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("make `{}`", self.folder.display()))?;
+        let users: Value = serde_json::from_str(&self.read("users.json")?)?;
+        // The one whose password has everything in it that can be escaped wrongly.
+        let user = users
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|user| user["user"] == "windrow@vsphere.local")
+            .context("the rig has no user `windrow`")?;
+        let secret = |password: &Value| -> Result<String> {
+            let secret = json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": { "name": "vcenter" },
+                "stringData": {
+                    "username": user["user"],
+                    "password": password,
+                    "caCert": self.read("ca.pem")?,
+                },
+            });
+            Ok(secret.to_string())
+        };
+        let endpoint = self.setting("GOVC_URL")?;
+        let mut plan = String::from(
+            "apiVersion: windrow.dev/v1alpha1\nkind: MigrationPlan\n\
+             metadata: { name: estate, namespace: estate }\n\
+             spec:\n  target: { name: hv1, namespace: estate }\n  inlineSite:\n\
+             \x20   targets:\n    - { name: hv1, storageClass: longhorn }\n    sources:\n",
+        );
+        let mut sources = Vec::new();
+        let datacenters = truth["datacenters"].as_array().into_iter().flatten();
+        for (at, datacenter) in datacenters.enumerate() {
+            let name = format!("dc{at}");
+            writeln!(
+                plan,
+                "    - name: {name}\n      vmware: {{ endpoint: \"{endpoint}\", datacenter: {} }}\n\
+                 \x20     credentials: {{ engine: vcenter }}",
+                datacenter["path"]
+            )?;
+            sources.push(name);
+        }
+        plan.push_str(
+            "  workloads:\n  - { name: all, select: [ { source: dc0, match: \"*\" } ] }\n",
+        );
+        let write = |name: &str, text: &str| {
+            let path = self.folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("write `{}`", path.display()))
+        };
+        write("plan.yaml", &plan)?;
+        write("secrets.yaml", &secret(&user["password"])?)?;
+        write("wrong.yaml", &secret(&json!("hunter2"))?)?;
+        Ok(sources)
+    }
+
+    fn read(&self, name: &str) -> Result<String> {
+        let path = self.rig.join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))
+    }
+
+    /// A variable of the rig's `env`.
+    fn setting(&self, name: &str) -> Result<String> {
+        let env = self.read("env")?;
+        let start = format!("export {name}=");
+        let value = env.lines().find_map(|line| line.strip_prefix(&start));
+        let value = value.with_context(|| format!("the rig's `env` has no {name}"))?;
+        Ok(value.trim_matches('\'').to_owned())
+    }
+
+    /// Asks the rig's side door.
+    fn control(&self, method: &str, path: &str) -> Result<String> {
+        let url = format!("{}/ctl/{path}", self.setting("VSPHERE_TESTBED_CTL")?);
+        Run::new("curl").args(["-sf", "-X", method, &url]).text()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<String> {
+        let url = format!("{}/ctl/{path}", self.setting("VSPHERE_TESTBED_CTL")?);
+        Run::new("curl")
+            .args(["-sf", "-X", "POST", "-d", &body.to_string(), &url])
+            .text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The same by hand, against a rig that is up: WINDROW is the program, RIG the rig's folder.
+    #[test]
+    #[ignore = "needs tests/testbed/vsphere/up; `cargo xtask e2e inventory-vsphere` runs it, too"]
+    fn a_rig_that_is_up() {
+        let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect(name));
+        let inventory = Inventory {
+            windrow: variable("WINDROW"),
+            rig: variable("RIG"),
+            folder: std::env::temp_dir().join("windrow-inventory-vsphere"),
+        };
+        let failures = inventory.check().expect("the checks can be made");
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+}
