@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, controller, crd, demo, diff, explain, inventory, plan, render, report, retry,
-    schema, start, status, stop, validate,
+    apply, approve, completions, controller, crd, demo, diff, explain, fmt, import_csv, init,
+    inventory, plan, render, report, retry, schema, start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -62,7 +62,10 @@ pub struct Global {
 )]
 pub enum Verb {
     Demo(demo::Arguments),
+    Init(init::Arguments),
+    ImportCsv(import_csv::Arguments),
     Validate(validate::Arguments),
+    Fmt(fmt::Arguments),
     Inventory(inventory::Arguments),
     Plan(plan::Arguments),
     Diff(diff::Arguments),
@@ -78,6 +81,7 @@ pub enum Verb {
     Controller(controller::Arguments),
     Crd(crd::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
 }
 
 impl Verb {
@@ -85,7 +89,10 @@ impl Verb {
     pub fn run(self, output: &Output) -> Result<Outcome, Failure> {
         match self {
             Self::Demo(arguments) => demo::run(arguments, output),
+            Self::Init(arguments) => init::run(&arguments, output),
+            Self::ImportCsv(arguments) => import_csv::run(&arguments, output),
             Self::Validate(arguments) => validate::run(&arguments, output),
+            Self::Fmt(arguments) => fmt::run(&arguments, output),
             Self::Inventory(arguments) => inventory::run(arguments, output),
             Self::Plan(arguments) => plan::run(&arguments, output),
             Self::Diff(arguments) => diff::run(&arguments, output),
@@ -101,6 +108,7 @@ impl Verb {
             Self::Controller(arguments) => controller::run(&arguments, output),
             Self::Crd(arguments) => crd::run(&arguments, output),
             Self::Schema(arguments) => schema::run(&arguments, output),
+            Self::Completions(arguments) => completions::run(arguments, output),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Family {
         let checks = arguments.iter().any(|word| word.as_ref() == "--check");
         match (verb, checks) {
             (Some("plan"), false) => Self::Plan,
-            (Some("plan" | "render"), true) | (Some("diff"), _) => Self::Check,
+            (Some("plan" | "render" | "fmt"), true) | (Some("diff"), _) => Self::Check,
             _ => Self::Other,
         }
     }

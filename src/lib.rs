@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod approve;
 pub mod cli;
+pub mod completions;
 pub mod controller;
 pub mod crd;
 pub mod demo;
@@ -16,6 +17,9 @@ pub mod exit;
 pub mod explain;
 pub mod facts;
 pub mod failure;
+pub mod fmt;
+pub mod import_csv;
+pub mod init;
 pub mod interrupt;
 pub mod inventory;
 pub mod load;

@@ -17,6 +17,7 @@ pub mod critical;
 pub mod diagnostic;
 pub mod diff;
 pub mod downtime;
+pub mod draft;
 pub mod estimate;
 pub mod explain;
 #[cfg(test)]

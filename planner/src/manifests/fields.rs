@@ -104,7 +104,8 @@ impl Fields {
         {
             names.push("networkInterfaceModel".to_owned());
         }
-        let ova = release.is_none_or(|release| release >= OVA_SINCE);
+        let ova = !target.ova_source_fields.is_empty()
+            || release.is_none_or(|release| release >= OVA_SINCE);
         let basis = "the definition in the target's snapshot".to_owned();
         Some(Self { names, ova, basis })
     }

@@ -100,7 +100,7 @@ fn yaml(value: &Value) -> Result<String, Error> {
 
 /// JSON as YAML: only what some reader takes for a line break, or for nothing, has to be escaped; all
 /// of that stands in strings.
-fn ascii_breaks(json: &str) -> String {
+pub(crate) fn ascii_breaks(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {

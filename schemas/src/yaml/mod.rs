@@ -21,6 +21,7 @@
     reason = "this is the door: the YAML crates are forbidden everywhere else"
 )]
 
+mod format;
 mod parse;
 mod path;
 mod plain;
@@ -35,6 +36,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+pub use format::format;
 pub use path::{PathIndex, Place, Position, Span, field, item};
 pub use plain::Otherwise;
 pub use problem::{Problem, ProblemKind, ReadError};
