@@ -11,8 +11,8 @@ WAIT_SECONDS=${WAIT_SECONDS:-0}
 
 # state FOLDER KIND FIELD: one word a line, `-` where there is none yet.
 state() {
-    kubectl get -f "$1/$2.yaml" -o "jsonpath={range .items[*]}{.kind} {.metadata.name} {$3}{'\n'}{end}{.kind} {.metadata.name} {$3}{'\n'}" |
-        awk '$1 != "" && $1 != "List" && $1 != "Namespace" { print $2, ($3 == "" ? "-" : $3) }'
+    kubectl get -f "$1/$2.yaml" --no-headers -o "custom-columns=K:.kind,N:.metadata.name,S:$3" |
+        awk '$1 != "Namespace" { print $2, ($3 == "<none>" || $3 == "" ? "-" : $3) }'
 }
 
 # step FOLDER FILE FIELD DONE FAILED...
