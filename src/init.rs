@@ -118,7 +118,11 @@ impl DraftArguments {
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let failure = if first.contains("metadata") {
+            // All else in it is ours.
+            let named = error.problems.iter().all(|problem| {
+                problem.path.starts_with("metadata") || problem.path.ends_with("namespace")
+            });
+            let failure = if named {
                 Outcome::Misused
             } else {
                 Outcome::Bug

@@ -77,7 +77,7 @@ fn import_csv() {
 fn fmt() {
     let folder = Folder::with_plan();
     assert_eq!(folder.run(&["fmt", "plan.yaml", "site.yaml"]).code, Some(0));
-    let folder = folder.change("plan.yaml", "spec:\n", "spec:   \n\n\n\n    # why\n");
+    let folder = folder.change("plan.yaml", "spec:\n", "spec:   \n\n\n\n  # why\n");
     let before = std::fs::read_to_string(folder.path().join("plan.yaml")).expect("there");
     assert_eq!(folder.run(&["fmt", "--check"]).code, Some(1));
     assert_eq!(
