@@ -60,6 +60,14 @@ impl Fixture {
         }
     }
 
+    /// The same estate, with another plan.
+    pub fn plan_lines(self, plan: &str) -> Self {
+        Self {
+            plan: Self::new(plan).plan,
+            ..self
+        }
+    }
+
     /// The same, with windows in the site.
     pub fn windows(mut self, windows: &str) -> Self {
         let indented = indented(windows);
@@ -246,6 +254,8 @@ fn inventory() -> Inventory {
         nics: vec![nic("0", "VM Network")],
         ova: Some(OvaFacts {
             archive_bytes: Bytes::from_gib(10),
+            manifest: Some("sha256".to_owned()),
+            virtual_systems: 1,
             ..OvaFacts::default()
         }),
         ..Vm::default()

@@ -154,15 +154,15 @@ impl fmt::Display for Seconds {
         let text = if s < 100 {
             format!("{s} s")
         } else if s < 3600 - 30 {
-            format!("{} min", (s + 30) / 60)
+            format!("{} min", s.saturating_add(30) / 60)
         } else if s < 48 * 3600 - 30 {
-            let minutes = (s + 30) / 60;
+            let minutes = s.saturating_add(30) / 60;
             match (minutes / 60, minutes % 60) {
                 (h, 0) => format!("{h} h"),
                 (h, m) => format!("{h} h {m:02} min"),
             }
         } else {
-            let hours = (s + 1800) / 3600;
+            let hours = s.saturating_add(1800) / 3600;
             match (hours / 24, hours % 24) {
                 (d, 0) => format!("{d} d"),
                 (d, h) => format!("{d} d {h} h"),

@@ -13,10 +13,11 @@ use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 use inventory::snapshot;
 use schemas::inventory::{
-    Disk, Network, Nic, Observed, Power, RootDisk, SCHEMA, ScratchKind, SourceAbout,
+    Disk, Inventory, Network, Nic, Observed, Power, RootDisk, SCHEMA, ScratchKind, SourceAbout,
     SourceInventory, SourceKind, TargetAbout, TargetInventory, TargetNetwork, TargetScratch,
     TargetStorageClass, Vm,
 };
+use schemas::plan::MigrationPlan;
 use schemas::units::Bytes;
 use schemas::yaml;
 
@@ -49,19 +50,20 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     snapshot::write_target(&folder, &"hv1".into(), &target())?;
     let path = arguments.out.join("plan.yaml");
     fs::write(&path, &estate.plan).with_context(|| format!("write {path}"))?;
-    yaml::read::<schemas::plan::MigrationPlan>(&estate.plan).context("read what was written")?;
+    yaml::read::<MigrationPlan>(&estate.plan).context("read what was written")?;
     eprintln!("wrote {path} and {folder}: {} VMs", arguments.vms);
     Ok(true)
 }
 
-struct Estate {
+pub(crate) struct Estate {
     plan: String,
     vcenter: SourceInventory,
     cloud: SourceInventory,
 }
 
 impl Estate {
-    fn new(vms: u64, seed: u64) -> Self {
+    /// Of so many VMs.
+    pub(crate) fn new(vms: u64, seed: u64) -> Self {
         let mut estate = Self {
             plan: PLAN.to_owned(),
             vcenter: source(SourceKind::Vmware, "vcenter-7f3a"),
@@ -84,6 +86,17 @@ impl Estate {
             source.vms.sort_by(|a, b| a.id.cmp(&b.id));
         }
         estate
+    }
+
+    /// Its plan and inventory as the planner takes them.
+    pub(crate) fn parts(self) -> Result<(MigrationPlan, Inventory)> {
+        let plan = yaml::read::<MigrationPlan>(&self.plan).context("read what was written")?;
+        let inventory = Inventory {
+            sources: [("dc1".into(), self.vcenter), ("cloud1".into(), self.cloud)].into(),
+            targets: [("hv1".into(), target())].into(),
+            ..Inventory::default()
+        };
+        Ok((plan.value, inventory))
     }
 
     /// An application with these VMs: one quarter databases, one quarter web servers.

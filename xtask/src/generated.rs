@@ -3,7 +3,8 @@
 //!
 //! - `deploy/crds/*.yaml`: the custom resource definitions;
 //! - `schemas/json/*.schema.json`: JSON Schemas for editors;
-//! - `docs/findings/*.md`: a page for each code that `windrow plan` reports;
+//! - `docs/findings/*.md`: a page for each code that `windrow plan` reports; the end of
+//!   `docs/hazards.md`: where each hazard is met;
 //! - `clippy.toml` in every crate's folder (see [`crate::clippy`]).
 
 #![expect(clippy::print_stderr, reason = "what it has to say")]
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
+use planner::check::catalogue;
 use planner::check::table::{self, CHECKS};
 use schemas::crd;
 
@@ -89,10 +91,20 @@ fn files() -> BTreeMap<PathBuf, String> {
         files.insert(Path::new(FINDINGS).join(format!("{}.md", check.code)), page);
     }
     files.insert(Path::new(FINDINGS).join("README.md"), findings_index());
+    files.insert(PathBuf::from("docs/hazards.md"), hazards());
     for (folder, text) in clippy::files() {
         files.insert(Path::new(folder).join("clippy.toml"), text);
     }
     files
+}
+
+/// The catalogue of hazards as it was written, and behind it where each is met.
+fn hazards() -> String {
+    let section = catalogue::section();
+    let title = section.lines().next().expect("it has a title");
+    let written = include_str!("../../docs/hazards.md");
+    let written = written.split(title).next().unwrap_or(written);
+    format!("{}\n\n{section}", written.trim_end())
 }
 
 /// All findings, a line each.

@@ -54,7 +54,7 @@ pub const O03: Check = Check {
     },
 };
 
-/// VMware and OpenStack: disks that cannot be exported, or not once for all who use them.
+/// Disks that cannot be exported, or not once for all who use them.
 pub const V07: Check = Check {
     code: "V07",
     severity: Severity::Blocker,
@@ -71,7 +71,9 @@ pub const V07: Check = Check {
     never_waived: None,
     run: |estate| {
         let mut hits = Vec::new();
-        for (resolved, vm) in estate.vms() {
+        // Shared and encrypted volumes of OpenStack are another story (O11).
+        let vms = estate.vms();
+        for (resolved, vm) in vms.filter(|(vm, _)| vm.kind != SourceKind::Openstack) {
             let faults: Vec<String> = vm.disks.iter().filter_map(disk_fault).collect();
             if !faults.is_empty() {
                 hits.push(Hit::vm(resolved, format!("disk {}", list(&faults))));
@@ -90,7 +92,10 @@ fn disk_fault(disk: &Disk) -> Option<String> {
         .backing
         .as_ref()
         .filter(|backing| *backing == "rdm-physical");
-    let what = disk.sharing.as_ref().or(independent).or(raw)?;
+    let what = disk.sharing.as_ref().or(independent).or(raw);
+    let what = what
+        .map(String::as_str)
+        .or(disk.first_class.then_some("first class disk"))?;
     Some(format!("{}: {what}", disk.key))
 }
 

@@ -10,8 +10,8 @@ use super::table::Check;
 pub const V05: Check = Check {
     code: "V05",
     severity: Severity::Blocker,
-    title: "is a template, or its host does not answer for it",
-    reads: "whether it is a template; vSphere's connection state",
+    title: "is a template, or in a state in which it cannot be exported",
+    reads: "whether it is a template; vSphere's connection state, question and fault tolerance",
     why: "Such a VM cannot be switched off or exported; the import fails or waits for ever \
           (VW:202).",
     when: "a template was selected by its id, the host lost the VM, a question waits for an \
@@ -26,6 +26,11 @@ pub const V05: Check = Check {
             if vm.template {
                 hits.push(Hit::vm(resolved, "it is a template"));
             }
+            if let Some(state) = &vm.ft {
+                let remedy = "switch fault tolerance off for it, and pull again";
+                let hit = Hit::vm(resolved, format!("fault tolerance is `{state}`"));
+                hits.push(hit.remedy(remedy));
+            }
             let observed = estate
                 .source(resolved)
                 .and_then(|source| source.observed.get(vm.id.as_str()));
@@ -34,6 +39,10 @@ pub const V05: Check = Check {
                     resolved,
                     format!("its connection state is `{state}`"),
                 ));
+            }
+            if let Some(question) = observed.and_then(|seen| seen.question.as_ref()) {
+                let hit = Hit::vm(resolved, format!("it waits for an answer: `{question}`"));
+                hits.push(hit.remedy("answer it (`govc vm.question -vm PATH`), and pull again"));
             }
         }
         hits

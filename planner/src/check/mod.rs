@@ -5,19 +5,30 @@
 //! behind it, and what a person can do. Nothing here changes where a VM goes; a blocker that is
 //! not waived takes its VM out of the plan, and with it all that depend on it.
 
+pub mod capacity;
+pub mod catalogue;
 mod disks;
+mod files;
 mod finder;
 mod foretold;
+mod guests;
+mod identity;
+pub mod losses;
 mod machines;
 mod names;
 mod networks;
+mod nics;
+mod openstack;
+mod ova;
 mod people;
+mod queue;
 mod scratch;
 pub mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
 pub mod version;
+mod vmware;
 mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +39,8 @@ use schemas::inventory::{Inventory, Observed, SourceInventory, SourceKind, Targe
 use schemas::shown::shown;
 
 use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedTarget, ResolvedVm};
+use capacity::CapacityLine;
+use losses::Loss;
 use table::Check;
 use version::Version;
 
@@ -43,6 +56,10 @@ pub struct Checked {
     pub excludes: BTreeMap<VmKey, Vec<VmKey>>,
     /// For each VM the codes that were waived, sorted.
     pub waived: BTreeMap<VmKey, Vec<String>>,
+    /// What the VMs that are left need of what is limited, beside what there is.
+    pub capacity: Vec<CapacityLine>,
+    /// What of them will not survive.
+    pub losses: Vec<Loss>,
 }
 
 /// What checks look at.
@@ -258,18 +275,22 @@ pub fn check(plan: ResolvedPlan, inventory: &Inventory) -> Checked {
                 .map(move |hit| hit.finding(check))
         })
         .collect();
-    let excludes = names::exclusive(&estate);
+    let excludes = files::exclusive(&estate);
 
     let mut plan = plan;
     waivers::set_severities(&plan, &mut findings);
     let waived = waivers::waive(&plan, &mut findings);
     sort(&mut findings);
     exclude(&mut plan, &findings);
+    let left = Estate::new(&plan, inventory);
+    let (capacity, losses) = (capacity::lines(&left), losses::losses(&left));
     let mut checked = Checked {
         plan,
         findings,
         excludes,
         waived,
+        capacity,
+        losses,
     };
     checked.forget_excluded();
     checked
@@ -280,6 +301,10 @@ impl Checked {
     fn forget_excluded(&mut self) {
         let moving: BTreeSet<&VmKey> = self.plan.vms.iter().map(|vm| &vm.key).collect();
         self.waived.retain(|key, _| moving.contains(key));
+        for loss in &mut self.losses {
+            loss.vms.retain(|lost| moving.contains(&lost.vm));
+        }
+        self.losses.retain(|loss| !loss.vms.is_empty());
         self.excludes.retain(|key, others| {
             others.retain(|other| moving.contains(other));
             moving.contains(key) && !others.is_empty()

@@ -58,7 +58,10 @@ pub const Q01: Check = Check {
             let busy = foreign(snapshot, |state| !state.is_final());
             if !busy.is_empty() {
                 let number = count(busy.len(), "import");
-                hits.push(on(target, format!("{number} of others under way: {}", list(&busy))));
+                hits.push(on(
+                    target,
+                    format!("{number} of others under way: {}", list(&busy)),
+                ));
             }
         }
         hits

@@ -1,5 +1,7 @@
 //! For each check a VM that has what it looks for, and one that barely has not.
 
+mod pairs;
+
 use schemas::finding::{Severity, Subject};
 use schemas::inventory::{Flavor, Nic, RootDisk, ScratchKind};
 use schemas::machine::Stage;
@@ -117,7 +119,7 @@ machines: [ { vm: { source: cloud1, id: c-web2 }, target: { namespace: two } } ]
     has(
         &fixture,
         "N03",
-        "Info cloud1/c-web1: `web-…img` is also written for `cloud1/c-web2`",
+        "Info cloud1/c-web1: `web-0.img` is also written for `cloud1/c-web2`",
     );
     let checked = checked(&fixture);
     assert_eq!(checked.plan.vms.len(), 3, "nothing is blocked");

@@ -232,7 +232,11 @@ pub const V12: Check = Check {
     never_waived: None,
     run: |estate| {
         let mut hosts: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
-        for row in estate.rows().iter().filter(|row| row.to.kind == SourceKind::Vmware) {
+        for row in estate
+            .rows()
+            .iter()
+            .filter(|row| row.to.kind == SourceKind::Vmware)
+        {
             let Some(host) = row.seen.and_then(|seen| seen.host.as_deref()) else {
                 continue;
             };
@@ -271,7 +275,12 @@ pub const V16: Check = Check {
     run: |estate| {
         estate.each_of(SourceKind::Vmware, |row| {
             let missing = &row.vm.missing_privileges;
-            let who = row.source.about.importer.as_deref().unwrap_or("the engine's account");
+            let who = row
+                .source
+                .about
+                .importer
+                .as_deref()
+                .unwrap_or("the engine's account");
             (!missing.is_empty()).then(|| format!("`{who}` lacks {}", list(missing)))
         })
     },
@@ -294,9 +303,15 @@ pub const V18: Check = Check {
 };
 
 fn boot_not_first(row: &Row<'_>) -> Option<String> {
-    let (place, disk) = (row.vm.disks.iter().enumerate()).find(|(_, disk)| disk.boot == Some(true))?;
+    let (place, disk) =
+        (row.vm.disks.iter().enumerate()).find(|(_, disk)| disk.boot == Some(true))?;
     let first = row.vm.disks.first()?;
-    (place > 0).then(|| format!("it boots from disk `{}`, and `{}` comes first", disk.key, first.key))
+    (place > 0).then(|| {
+        format!(
+            "it boots from disk `{}`, and `{}` comes first",
+            disk.key, first.key
+        )
+    })
 }
 
 /// A datastore or host that does not answer or is about to be emptied.
@@ -313,9 +328,18 @@ pub const WR030: Check = Check {
     never_waived: None,
     run: |estate| {
         let mut hits = Vec::new();
-        for row in estate.rows().iter().filter(|row| row.to.kind == SourceKind::Vmware) {
+        for row in estate
+            .rows()
+            .iter()
+            .filter(|row| row.to.kind == SourceKind::Vmware)
+        {
             let (mut gone, mut leaving) = (BTreeSet::new(), BTreeSet::new());
-            for store in row.vm.disks.iter().filter_map(|disk| disk.storage.as_deref()) {
+            for store in row
+                .vm
+                .disks
+                .iter()
+                .filter_map(|disk| disk.storage.as_deref())
+            {
                 let Some(seen) = row.source.observed.get(store) else {
                     continue;
                 };
@@ -366,7 +390,10 @@ pub const WR031: Check = Check {
                 None => return None,
             };
             let known = row.source.hosts.iter().find(|host| host.id == id);
-            Some(format!("host `{}` {what}", known.map_or(id, |host| host.name.as_str())))
+            Some(format!(
+                "host `{}` {what}",
+                known.map_or(id, |host| host.name.as_str())
+            ))
         })
     },
 };

@@ -3,6 +3,7 @@
 //! Takes the results of all stages and gives a [`PlanReport`], a plain struct with everything that
 //! is told; `text` says it in words. Nothing is decided here.
 
+mod beside;
 pub(crate) mod clock;
 pub mod markdown;
 pub mod page;
@@ -27,6 +28,8 @@ use schemas::units::{Bytes, Seconds};
 use serde::Serialize;
 
 use crate::check::Checked;
+use crate::check::capacity::CapacityLine;
+use crate::check::losses::Loss;
 use crate::diagnostic::list;
 use crate::resolve::{Exclusion, ExclusionReason, ResolvedPlan};
 use crate::schedule::{Problem, Schedule, all_at_once};
@@ -95,6 +98,12 @@ pub struct PlanReport {
     pub twins: Vec<Twins>,
     /// All findings, the worst first.
     pub findings: Vec<Finding>,
+    /// What the plan needs of what is limited, beside what there is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capacity: Vec<CapacityLine>,
+    /// What will not survive, kind by kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
 }
 
 /// What a target's engine needs, beside what the windows give.
@@ -325,6 +334,8 @@ impl PlanReport {
             left_out,
             twins: twins::of(plan, inventory),
             findings: checked.findings.clone(),
+            capacity: checked.capacity.clone(),
+            losses: checked.losses.clone(),
         }
     }
 

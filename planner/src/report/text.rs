@@ -7,6 +7,7 @@ use schemas::finding::{Finding, Severity, Subject};
 use schemas::shown::shown;
 use schemas::units::Bytes;
 
+use super::beside;
 use super::clock::Clock;
 use super::{LeftOut, PlanReport, TargetFit, WaveLine};
 use crate::check::table;
@@ -39,6 +40,8 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         text.push('\n');
         text.push_str(&findings(&report.findings, locate));
     }
+    beside::room(&mut text, report);
+    beside::losses(&mut text, report);
     text
 }
 

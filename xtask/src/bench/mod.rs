@@ -3,6 +3,7 @@
 //! Each benchmark is a file or folder here, prints a table in Markdown, and has a section in
 //! `docs/benchmarks.md` with the command that makes it.
 
+mod checks;
 mod inventory;
 mod measure;
 mod psplib;
@@ -21,6 +22,7 @@ pub struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Inventory(inventory::Arguments),
+    Checks(checks::Arguments),
     Psplib(psplib::Arguments),
 }
 
@@ -28,6 +30,7 @@ enum What {
 pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     match &arguments.what {
         What::Inventory(arguments) => inventory::run(root, arguments),
+        What::Checks(arguments) => checks::run(arguments),
         What::Psplib(arguments) => psplib::run(arguments),
     }
 }
