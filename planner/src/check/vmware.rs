@@ -145,17 +145,20 @@ pub const V08: Check = Check {
     code: "V08",
     severity: Severity::Warning,
     title: "has media connected that may refuse the export",
-    reads: "connected CD drives, floppies and USB devices",
+    reads: "CD drives and floppies that are connected at power-on",
     why: "vSphere may refuse to export a VM with an ISO or a host's device connected \
           (OvfConnectedIso and its kin), after the guest is off. None of them comes along (VW:202).",
-    when: "a CD drive, floppy or USB device is connected, to an ISO, a host's drive or a client",
+    when: "a CD drive or floppy is connected at power-on, to an ISO, a host's drive or a client",
     see: "`govc device.info -vm PATH 'cdrom-*' 'floppy-*'`, line Connected",
     remedy: "disconnect it at the source: `govc device.disconnect -vm PATH cdrom-3000`",
     never_waived: None,
     run: |estate| {
         estate.each_of(SourceKind::Vmware, |row| {
-            let media = &row.vm.connected_media;
-            (!media.is_empty()).then(|| format!("connected: {}", list(media)))
+            // The collector keeps these classes only where they are connected at power-on.
+            let media = ["VirtualCdrom", "VirtualFloppy"];
+            let is_media = |class: &&String| media.contains(&class.as_str());
+            let media: Vec<&String> = row.vm.other_devices.iter().filter(is_media).collect();
+            (!media.is_empty()).then(|| format!("connected: {}", list(&media)))
         })
     },
 };

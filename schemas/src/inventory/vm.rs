@@ -117,10 +117,6 @@ pub struct Vm {
     /// Classes of other devices, default ones left out, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_devices: Vec<String>,
-    /// vSphere: CD drives, floppies and USB devices that are connected, each with what it is
-    /// connected to, sorted (V08).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub connected_media: Vec<String>,
     /// Changed block tracking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cbt: Option<bool>,

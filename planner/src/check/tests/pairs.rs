@@ -439,8 +439,13 @@ const PAIRS: &[(&str, Change, Change)] = &[
     ),
     (
         "O04",
-        |f| os(f, |vm| vm.boot_image_exists = Some(false)),
-        |f| os(f, |vm| vm.boot_image_exists = None),
+        |f| {
+            os(f, |vm| {
+                vm.boot_image = Some("i".to_owned());
+                vm.boot_image_exists = Some(false);
+            })
+        },
+        |f| os(f, |vm| vm.boot_image = Some("i".to_owned())),
     ),
     (
         "O05",
@@ -733,8 +738,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
     ),
     (
         "V08",
-        |f| vc(f, |vm| vm.connected_media = vec!["cdrom: iso".to_owned()]),
         |f| vc(f, |vm| vm.other_devices = vec!["VirtualCdrom".to_owned()]),
+        |f| {
+            vc(f, |vm| {
+                vm.other_devices = vec!["VirtualSerialPort".to_owned()]
+            })
+        },
     ),
     (
         "V09",
