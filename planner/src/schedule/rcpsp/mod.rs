@@ -7,6 +7,10 @@
 //! the children of one are made in the other direction of time, so that every schedule also
 //! improves on the ones that it comes from, as justification does.
 //!
+//! After Debels & Vanhoucke (2005, 2007) and Valls, Ballestín & Quintanilla (2005). The benchmark
+//! `cargo xtask bench psplib` calls it; [`super::schedule`] does not: a plan's engine has one
+//! exporter, and its decoder knows more than a project can say.
+//!
 //! The parts: `project` (what goes in), `profile` (what is free over time), `generate` (list →
 //! schedule), `genetic` (the search), `bound` (what no schedule can beat), `check` (judges a
 //! schedule without knowing how it was made), `random`. Integers only; no clock: a limit of time is
