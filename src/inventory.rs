@@ -1,5 +1,8 @@
-//! `windrow inventory`: reads sources and targets into snapshot files, and shows what they hold.
+//! `windrow inventory`: reads sources and targets into snapshot files, and shows what they hold
+//! or what changed in them.
 
+mod changes;
+mod diff;
 mod pull;
 mod show;
 
@@ -22,6 +25,7 @@ pub struct Arguments {
 enum Verb {
     Pull(pull::Arguments),
     Show(show::Arguments),
+    Diff(diff::Arguments),
 }
 
 /// Runs the verb.
@@ -29,6 +33,7 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<Outcome, Failure> {
     match arguments.verb {
         Verb::Pull(arguments) => runtime::block_on(pull::run(arguments, output)),
         Verb::Show(arguments) => show::run(&arguments, output),
+        Verb::Diff(arguments) => diff::run(&arguments, output),
     }
 }
 

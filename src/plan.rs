@@ -66,6 +66,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         &arguments.input,
         arguments.out.as_ref(),
     )?;
+    tell_gaps(&inventory, output);
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
     let keep = if arguments.keep {
         kept(&loaded, &inventory, &folder, &committed)?
@@ -109,6 +110,29 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             _ => Outcome::Done,
         },
     )
+}
+
+/// Gaps of one snapshot that are told one by one; all of them are in its files.
+const GAPS_SHOWN_MAX: usize = 3;
+
+/// Says what the snapshots lack, since the plan cannot know it.
+fn tell_gaps(inventory: &Inventory, output: &Output) {
+    let sources = inventory.sources.iter();
+    let sources = sources.map(|(name, source)| (name.as_str(), &source.about.gaps));
+    let targets = inventory.targets.iter();
+    let targets = targets.map(|(name, target)| (name.as_str(), &target.about.gaps));
+    for (name, gaps) in sources.chain(targets).filter(|(_, gaps)| !gaps.is_empty()) {
+        let count = match gaps.len() {
+            1 => "1 gap".to_owned(),
+            count => format!("{count} gaps"),
+        };
+        output.say(&format!("the snapshot of `{name}` has {count}:"));
+        for gap in gaps.iter().take(GAPS_SHOWN_MAX) {
+            let object = gap.object.as_ref().map(|object| format!(" `{object}`"));
+            let line = format!("{}{}: {}", gap.what, object.unwrap_or_default(), gap.reason);
+            output.say(&format!("  {}", schemas::shown::shown(&line)));
+        }
+    }
 }
 
 /// What is approved, or begun by the ledger's word, with what was foretold of it.

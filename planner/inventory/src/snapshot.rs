@@ -161,6 +161,21 @@ pub fn read(dir: &Utf8Path) -> Result<Inventory, SnapshotError> {
     Ok(inventory)
 }
 
+/// Reads the snapshot that `folder` itself is; `None` if it is none.
+pub fn read_one(folder: &Utf8Path) -> Result<Option<Inventory>, SnapshotError> {
+    let name = folder.file_name().unwrap_or_default();
+    let mut inventory = Inventory::default();
+    if folder.join(SOURCE).is_file() {
+        let source = read_source(folder)?;
+        inventory.sources.insert(SourceName::from(name), source);
+    }
+    if folder.join(TARGET).is_file() {
+        let target = read_target(folder)?;
+        inventory.targets.insert(TargetName::from(name), target);
+    }
+    Ok((inventory != Inventory::default()).then_some(inventory))
+}
+
 /// Reads what a target's snapshot in `folder` says of the cluster as a whole.
 pub fn read_about(folder: &Utf8Path) -> Result<TargetAbout, SnapshotError> {
     read_object(&folder.join(TARGET))
