@@ -1,109 +1,263 @@
 //! What no schedule can beat, however clever: printed beside every plan, so that a reader knows how
 //! much better it could be. It holds for the plan's admission policy: another policy is another
 //! trade of downtime against makespan, and has another bound.
+//!
+//! The parts: the longest chain of dependencies; one exporter, with heads and tails, interrupted at
+//! will (Jackson 1955, Carlier 1982); exports across windows; image slots; what the scratch can hold
+//! over time (with dual feasible functions, Fekete and Schepers 2001); imports that exclude each
+//! other on it.
 
-use engine::Profile;
+mod machine;
+mod volume;
+mod windows;
+
+use std::collections::BTreeMap;
+
 use engine::admission::create_to_export;
-use schemas::site::Admission;
+use schemas::ids::VmKey;
 use schemas::units::Seconds;
 
 use super::{Job, Problem};
 use crate::graph::Dag;
 
-/// The earliest end that any schedule could have, and what it rests on.
+/// The earliest end that any schedule could have, and what it rests on. Each part is that of the
+/// target where it is most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LowerBound {
-    /// No schedule ends before.
+    /// No schedule ends before: the most of the parts.
     pub ends: Seconds,
-    /// By the exporter of the busiest target: all exports, one after the other, with the gaps that
-    /// admission leaves between them.
+    /// All exports, one after the other on each exporter, with the gaps that admission leaves
+    /// between them.
     pub by_exporter: Seconds,
+    /// One exporter that may be interrupted, with what comes before and after each export.
+    pub by_preemption: Seconds,
+    /// All exports in the time that windows are open, and what may run on after they close.
+    pub by_windows: Seconds,
+    /// All images on the image slots, or on the bandwidth that they share.
+    pub by_images: Seconds,
+    /// Sizes times durations, against the scratch.
+    pub by_scratch: Seconds,
+    /// Imports of which no two fit the scratch together.
+    pub by_exclusion: Seconds,
     /// By the longest chain of dependencies.
     pub by_dependencies: Seconds,
 }
 
+impl LowerBound {
+    /// What it rests on, for people.
+    pub fn rests_on(&self) -> &'static str {
+        let parts = [
+            (self.by_dependencies, "the longest chain of dependencies"),
+            (self.by_exporter, "the exports, one after the other"),
+            (
+                self.by_preemption,
+                "the exports, with what comes before and after them",
+            ),
+            (
+                self.by_windows,
+                "the exports, in the time that windows are open",
+            ),
+            (self.by_images, "the image imports"),
+            (self.by_scratch, "the scratch, over time"),
+            (
+                self.by_exclusion,
+                "imports that do not fit the scratch together",
+            ),
+        ];
+        let most = parts.iter().find(|(ends, _)| *ends == self.ends);
+        most.map_or("nothing", |(_, part)| part)
+    }
+}
+
+/// One import as bounds see it. All times are the least that they can be.
+#[derive(Clone, Copy, Debug)]
+struct Bounded {
+    /// Its export starts no earlier.
+    head: u64,
+    /// From creation to its export.
+    lead: u64,
+    export: u64,
+    images: u64,
+    boot: u64,
+    /// From the end of its export to the end of all that waits for it.
+    tail: u64,
+    /// What it holds of the scratch from its export on.
+    size: u64,
+}
+
+impl Bounded {
+    /// From its export to its readiness.
+    fn lasts(&self) -> u64 {
+        self.export + self.images + self.boot
+    }
+}
+
 /// Over all imports that fit the scratch at all.
 pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
-    let fits = |job: &&Job| job.size.peak.0 <= problem.targets[job.target].usable;
-    let jobs: Vec<&Job> = problem.jobs.iter().filter(fits).collect();
-    let by_exporter = (0..problem.targets.len())
-        .map(|target| {
-            exporter(
-                problem,
-                &problem.targets[target].profile,
-                jobs.iter().copied().filter(|j| j.target == target),
-            )
-        })
-        .max()
-        .unwrap_or_default();
-    let takes: Vec<Option<Seconds>> = (0..problem.workloads.len())
-        .map(|workload| {
-            let own = jobs.iter().filter(|job| job.workload == workload);
-            let least = own.map(|job| job.estimates.shutdown.value + after_shutdown(job));
-            least.max()
-        })
-        .collect();
-    let by_dependencies = dag.tails(&takes).into_iter().max().unwrap_or_default();
-    LowerBound {
-        ends: by_exporter.max(by_dependencies),
-        by_exporter,
-        by_dependencies,
+    let (head, tail) = heads_and_tails(problem, dag);
+    let mut bound = LowerBound::default();
+    for (target, it) in problem.targets.iter().enumerate() {
+        let own = |job: &usize| {
+            let job = &problem.jobs[*job];
+            job.target == target && job.size.peak.0 <= it.usable
+        };
+        let own: Vec<usize> = (0..problem.jobs.len()).filter(own).collect();
+        let jobs: Vec<Bounded> = own
+            .iter()
+            .map(|at| {
+                let job = &problem.jobs[*at];
+                Bounded {
+                    head: head[*at],
+                    lead: lead(problem, job),
+                    export: job.estimates.export.value.0,
+                    images: job.estimates.images.value.0,
+                    boot: job.estimates.boot.value.0,
+                    tail: tail[*at],
+                    size: job.size.resident.0.0,
+                }
+            })
+            .collect();
+        if jobs.is_empty() {
+            continue;
+        }
+        let most = |part: &mut Seconds, value: u64| *part = (*part).max(Seconds(value));
+        let chain = jobs
+            .iter()
+            .map(|job| job.head + job.export + job.tail)
+            .max();
+        most(&mut bound.by_dependencies, chain.unwrap_or(0));
+        most(
+            &mut bound.by_exporter,
+            machine::exporter(problem, it, &own, &jobs),
+        );
+        if it.profile.exporters == 1 {
+            most(&mut bound.by_preemption, machine::preemptive(&jobs));
+        }
+        most(
+            &mut bound.by_windows,
+            windows::across(problem, it, &own, &jobs).unwrap_or(0),
+        );
+        most(&mut bound.by_images, machine::images(it, &jobs));
+        most(&mut bound.by_scratch, volume::area(it.usable.0, &jobs));
+        let alone = it.profile.exporters == 1;
+        most(
+            &mut bound.by_exclusion,
+            volume::exclusion(it.usable.0, &jobs, alone),
+        );
     }
+    bound.ends = [
+        bound.by_exporter,
+        bound.by_preemption,
+        bound.by_windows,
+        bound.by_images,
+        bound.by_scratch,
+        bound.by_exclusion,
+        bound.by_dependencies,
+    ]
+    .into_iter()
+    .max()
+    .unwrap_or_default();
+    bound
 }
 
-/// The first guest to be off, all exports with the least that admission leaves between them, and
-/// the least that follows the last of them.
-fn exporter<'a>(
-    problem: &Problem,
-    profile: &Profile,
-    jobs: impl Iterator<Item = &'a Job>,
-) -> Seconds {
-    let (mut exports, mut leads, mut images) = (Seconds::ZERO, Sum::default(), Sum::default());
-    let (mut head, mut tail) = (None, None);
-    for job in jobs {
-        let opens = job
-            .calendar
-            .and_then(|calendar| problem.calendars[calendar].first())
-            .map_or(Seconds::ZERO, |window| window.from);
-        let estimates = &job.estimates;
-        let lead = create_to_export(profile, job.kind, estimates.shutdown.value.into()).seconds();
-        exports += estimates.export.value;
-        leads.add(lead);
-        images.add(estimates.images.value);
-        let least = |a: Option<Seconds>, b: Seconds| Some(a.map_or(b, |a| a.min(b)));
-        head = least(head, opens + lead);
-        tail = least(tail, estimates.images.value + estimates.boot.value);
-    }
-    // No import is created before the one before it is exported; and unless throughput is asked
-    // for, none is exported before the images of the one before it are in.
-    let gaps = match problem.admission {
-        Admission::Throughput => leads.all_but_the_largest(),
-        Admission::Balanced | Admission::Downtime => leads
-            .all_but_the_largest()
-            .max(images.all_but_the_largest()),
+/// From its creation to its export, on an idle engine.
+fn lead(problem: &Problem, job: &Job) -> u64 {
+    let profile = &problem.targets[job.target].profile;
+    let shutdown = job.estimates.shutdown.value.into();
+    create_to_export(profile, job.kind, shutdown).seconds().0
+}
+
+/// For each job: when its export can start at the earliest, and how long all takes at least that
+/// follows its end.
+fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
+    let links = Links::new(problem);
+    let rest = |job: &Job| job.estimates.images.value.0 + job.estimates.boot.value.0;
+    let mut head: Vec<u64> = vec![0; problem.jobs.len()];
+    let mut done: Vec<u64> = vec![0; problem.workloads.len()];
+    let ends = |head: &[u64], at: usize| {
+        let job = &problem.jobs[at];
+        head[at] + job.estimates.export.value.0 + rest(job) + job.gate.0
     };
-    exports + gaps + head.unwrap_or_default() + tail.unwrap_or_default()
-}
-
-/// A sum that one of its terms may be left out of.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    all: Seconds,
-    largest: Seconds,
-}
-
-impl Sum {
-    fn add(&mut self, term: Seconds) {
-        self.all += term;
-        self.largest = self.largest.max(term);
+    // Single dependencies may lead back to a workload that was looked at: each pass is a bound.
+    for _ in 0..PASSES {
+        for &workload in dag.order() {
+            let it = &problem.workloads[workload];
+            let opens = it.after.iter().map(|other| done[*other]).max().unwrap_or(0);
+            if let Some(step) = it.step {
+                done[workload] = opens.max(step.from.0) + step.takes.0;
+            }
+            for &at in &links.members[workload] {
+                let job = &problem.jobs[at];
+                let single = links.before[at]
+                    .iter()
+                    .map(|other| ends(&head, *other))
+                    .max();
+                let created = opens.max(single.unwrap_or(0));
+                let created = windows::first_start(problem, job, created);
+                head[at] = head[at].max(created + lead(problem, job));
+                done[workload] = done[workload].max(ends(&head, at));
+            }
+        }
     }
-
-    fn all_but_the_largest(self) -> Seconds {
-        self.all.saturating_sub(self.largest)
+    let mut tail: Vec<u64> = problem.jobs.iter().map(rest).collect();
+    // From a workload's opening to the end of all behind it.
+    let mut behind: Vec<u64> = vec![0; problem.workloads.len()];
+    for _ in 0..PASSES {
+        for &workload in dag.order().iter().rev() {
+            let next = dag.dependants(workload).map(|other| behind[other]).max();
+            let next = next.unwrap_or(0);
+            let step = problem.workloads[workload].step;
+            let mut all = step.map_or(0, |step| step.takes.0 + next);
+            for &at in &links.members[workload] {
+                let job = &problem.jobs[at];
+                let from_start = |at: usize| {
+                    let job = &problem.jobs[at];
+                    lead(problem, job) + job.estimates.export.value.0
+                };
+                let single = links.after[at]
+                    .iter()
+                    .map(|other| from_start(*other) + tail[*other]);
+                let follows = single.max().unwrap_or(0).max(next);
+                if follows > 0 {
+                    tail[at] = tail[at].max(rest(job) + job.gate.0 + follows);
+                }
+                all = all.max(from_start(at) + tail[at]);
+            }
+            behind[workload] = behind[workload].max(all);
+        }
     }
+    (head, tail)
 }
 
-fn after_shutdown(job: &Job) -> Seconds {
-    let estimates = &job.estimates;
-    estimates.export.value + estimates.images.value + estimates.boot.value
+/// How often dependencies are followed; more would only make the bound a little better.
+const PASSES: usize = 2;
+
+/// Who waits for whom by name.
+struct Links {
+    /// By workload.
+    members: Vec<Vec<usize>>,
+    /// By job.
+    before: Vec<Vec<usize>>,
+    /// By job.
+    after: Vec<Vec<usize>>,
+}
+
+impl Links {
+    fn new(problem: &Problem) -> Self {
+        let positions: BTreeMap<&VmKey, usize> =
+            problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
+        let mut links = Self {
+            members: vec![Vec::new(); problem.workloads.len()],
+            before: vec![Vec::new(); problem.jobs.len()],
+            after: vec![Vec::new(); problem.jobs.len()],
+        };
+        for (at, job) in problem.jobs.iter().enumerate() {
+            links.members[job.workload].push(at);
+            for other in job.after.iter().filter_map(|vm| positions.get(vm)) {
+                links.before[at].push(*other);
+                links.after[*other].push(at);
+            }
+        }
+        links
+    }
 }

@@ -3,12 +3,15 @@
 //! Shares no code with the decoder and does not ask the engine's simulation: only the sizes,
 //! durations and limits of the problem, and the times of the schedule.
 
+mod dependencies;
+mod limits;
+
 use std::collections::BTreeMap;
 
 use schemas::ids::VmKey;
 use schemas::units::{Bytes, Seconds};
 
-use super::{Job, Problem, Schedule, Slot};
+use super::{Job, Problem, Resource, Schedule, Slot, Window};
 
 /// Later than anything.
 const NEVER: Seconds = Seconds(u64::MAX);
@@ -54,13 +57,51 @@ pub enum Violation {
         /// As estimated.
         needs: Seconds,
     },
-    /// Two exports at once on one engine.
-    #[error("`{first}` and `{second}` are exported at the same time")]
-    TwoExports {
-        /// One.
-        first: VmKey,
-        /// The other.
-        second: VmKey,
+    /// More at once than there is room for.
+    #[error("at {at} there are {count} {what} on {place}, {most} are allowed")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// Of which target, host or occurrence.
+        place: String,
+        /// When.
+        at: Seconds,
+        /// So many.
+        count: u64,
+        /// So many are allowed.
+        most: u64,
+    },
+    /// The machines of a target take more of it than there is.
+    #[error("machines on {target} take more {resource} than it has room for")]
+    NoRoom {
+        /// The target.
+        target: schemas::ids::TargetName,
+        /// Of what.
+        resource: Resource,
+    },
+    /// Created before a step outside has ended.
+    #[error("`{vm}` is created before the step `{step}` can have ended")]
+    BeforeStep {
+        /// Which VM.
+        vm: VmKey,
+        /// The step's workload.
+        step: schemas::ids::WorkloadName,
+    },
+    /// Created before it was approved to be.
+    #[error("`{vm}` is created at {at}, before the {fixed} that is fixed")]
+    BeforeFixed {
+        /// Which VM.
+        vm: VmKey,
+        /// When it is created.
+        at: Seconds,
+        /// When it was to be.
+        fixed: Seconds,
+    },
+    /// A service that must be together is not.
+    #[error("service `{service}` is not inside one occurrence")]
+    Scattered {
+        /// Which.
+        service: schemas::ids::WorkloadName,
     },
     /// More scratch than there is.
     #[error("at {at} `{target}` holds {held} of {usable} usable scratch")]
@@ -133,11 +174,11 @@ pub fn check_schedule(problem: &Problem, schedule: &Schedule) -> Vec<Violation> 
             .copied()
             .filter(|(job, _)| job.target == target)
             .collect();
-        exports(&own, &mut found);
         scratch(problem, target, &own, &mut found);
     }
-    dependencies(problem, &pairs, &mut found);
+    dependencies::judge(problem, &pairs, &mut found);
     exclusions(&pairs, &mut found);
+    limits::judge(problem, &pairs, &mut found);
     found
 }
 
@@ -208,16 +249,19 @@ fn steps(job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
     }
 }
 
-/// It is created inside of a window, and not in its lockout.
+/// It is created inside of a window, not in its lockout, and so that its cut (at its P90) and the
+/// reserve fit; and not before it was approved.
 fn windows(problem: &Problem, job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
+    let at = slot.times.created;
+    if let Some(fixed) = job.fixed.filter(|fixed| *fixed > at) {
+        let vm = slot.vm.clone();
+        found.push(Violation::BeforeFixed { vm, at, fixed });
+    }
     let Some(calendar) = job.calendar else {
         return;
     };
-    let at = slot.times.created;
-    let lets = problem.calendars[calendar]
-        .iter()
-        .any(|window| window.from <= at && at < window.last_start.min(window.to));
-    if !lets {
+    let mut calendar = problem.calendars[calendar].iter();
+    if !calendar.any(|window| lets(window, job, at) && slot.window.as_ref() == Some(window)) {
         found.push(Violation::OutsideWindow {
             vm: slot.vm.clone(),
             at,
@@ -225,18 +269,10 @@ fn windows(problem: &Problem, job: &Job, slot: &Slot, found: &mut Vec<Violation>
     }
 }
 
-/// One export at a time.
-fn exports(own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
-    let mut slots: Vec<&Slot> = own.iter().map(|(_, slot)| *slot).collect();
-    slots.sort_by_key(|slot| (slot.times.export_start, slot.times.exported));
-    for pair in slots.windows(2) {
-        if pair[1].times.export_start < pair[0].times.exported {
-            found.push(Violation::TwoExports {
-                first: pair[0].vm.clone(),
-                second: pair[1].vm.clone(),
-            });
-        }
-    }
+/// Whether the job may be created then, for all that the window says.
+fn lets(window: &Window, job: &Job, at: Seconds) -> bool {
+    let open = window.from <= at && at < window.last_start.min(window.to);
+    open && at + job.cut_p90 + window.reserve <= window.to
 }
 
 /// At the start of each export, which is when the scratch fills: its peak, and what all others
@@ -250,46 +286,31 @@ fn scratch(problem: &Problem, target: usize, own: &[(&Job, &Slot)], found: &mut 
         let peak = job.size.peak.0.max(resident);
         events.push((times.released, 0, resident));
         events.push((times.exported, 1, resident));
-        events.push((times.export_start, 2, peak));
+        events.push((times.exported, 2, peak));
+        events.push((times.export_start, 3, peak));
+    }
+    let mut resident = Bytes::ZERO;
+    for occupied in &limit.occupied {
+        resident += occupied.bytes;
+        events.extend(occupied.until.map(|until| (until, 0, occupied.bytes)));
     }
     events.sort_unstable();
-    let mut resident = Bytes::ZERO;
+    let mut exporting = Bytes::ZERO;
     for (at, what, bytes) in events {
         match what {
             0 => resident = resident.saturating_sub(bytes),
             1 => resident += bytes,
-            _ if resident + bytes > limit.usable => found.push(Violation::ScratchExceeded {
-                target: limit.name.clone(),
-                at,
-                held: resident + bytes,
-                usable: limit.usable,
-            }),
-            _ => {}
-        }
-    }
-}
-
-/// All machines of a workload run before one that depends on it is created; told of the last.
-fn dependencies(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
-    let running: BTreeMap<&VmKey, Seconds> = pairs
-        .iter()
-        .map(|(job, slot)| (&job.vm, slot.times.running))
-        .collect();
-    // By workload: its last machine, and when it runs; never, if it has no slot.
-    let mut last: Vec<Option<(Seconds, &VmKey)>> = vec![None; problem.workloads.len()];
-    for job in &problem.jobs {
-        let at = running.get(&job.vm).copied().unwrap_or(NEVER);
-        let so_far = &mut last[job.workload];
-        *so_far = (*so_far).max(Some((at, &job.vm)));
-    }
-    for (job, slot) in pairs {
-        let after = &problem.workloads[job.workload].after;
-        for (at, other) in after.iter().filter_map(|workload| last[*workload]) {
-            let (vm, on) = (slot.vm.clone(), other.clone());
-            if at == NEVER {
-                found.push(Violation::WithoutDependency { vm, on });
-            } else if at > slot.times.created {
-                found.push(Violation::TooEarly { vm, on });
+            2 => exporting = exporting.saturating_sub(bytes),
+            _ => {
+                exporting += bytes;
+                if resident + exporting > limit.usable {
+                    found.push(Violation::ScratchExceeded {
+                        target: limit.name.clone(),
+                        at,
+                        held: resident + exporting,
+                        usable: limit.usable,
+                    });
+                }
             }
         }
     }

@@ -161,6 +161,9 @@ impl Blocking {
 pub(super) struct Flow {
     profile: Profile,
     steps: Vec<Steps>,
+    /// By job: its place among all that were created.
+    created: Vec<u32>,
+    count: u32,
     /// What each job takes: export, images alone, boot.
     takes: Vec<[Millis; 3]>,
     /// Off and ready to be exported, by arrival.
@@ -202,6 +205,8 @@ impl Flow {
         Self {
             profile,
             steps: vec![Steps::default(); jobs],
+            created: vec![0; jobs],
+            count: 0,
             takes: vec![[Millis::ZERO; 3]; jobs],
             waiting: VecDeque::new(),
             exporting: 0,
@@ -230,6 +235,8 @@ impl Flow {
             }),
             ..Steps::default()
         };
+        self.count += 1;
+        self.created[position] = self.count;
         self.takes[position] = [
             estimates.export.value.into(),
             estimates.images.value.into(),
@@ -274,7 +281,17 @@ impl Flow {
                     self.export_next(now);
                 }
                 Timer::Submit => {
-                    self.submitted.push_back(job);
+                    let mut together = vec![job];
+                    while let Some(Reverse((at, Timer::Submit, other))) =
+                        self.timers.peek().copied()
+                        && at == now
+                    {
+                        self.timers.pop();
+                        together.push(usize::try_from(other).expect("a position"));
+                    }
+                    // Of those that end together the one that was created first goes first.
+                    together.sort_by_key(|job| self.created[*job]);
+                    self.submitted.extend(together);
                     self.take_in(now);
                 }
                 Timer::Images if what == self.round => self.images_end(now, events),

@@ -11,10 +11,14 @@
 //! (to files), `checker` (judges a schedule without knowing how it was made).
 
 mod bound;
+mod budget;
 mod checker;
 mod decode;
+mod feasibility;
 mod fill;
+mod flow;
 mod forecast;
+mod improve;
 mod lane;
 mod naive;
 mod order;
@@ -35,8 +39,13 @@ use schemas::units::{Bytes, Seconds};
 
 use crate::graph::{Cycle, Dag};
 
+use decode::Mode;
+use flow::Flow;
+
 pub use bound::LowerBound;
+pub use budget::Budget;
 pub use checker::{Violation, check_schedule};
+pub use feasibility::{Feasibility, Packed, feasibility, packed};
 pub use forecast::{import_forecast, scratch_forecast, wave_forecast};
 pub use naive::{AllAtOnce, all_at_once};
 pub use order::Rule;
@@ -56,8 +65,10 @@ pub struct Schedule {
     pub scratch: Vec<ScratchUse>,
     /// What no schedule can beat.
     pub bound: LowerBound,
-    /// The priority rule that it was made with.
+    /// The priority rule that it began with.
     pub rule: Rule,
+    /// Orders that were tried beside those of the rules.
+    pub tried: u64,
 }
 
 /// The place of one import.
@@ -366,56 +377,42 @@ fn mean_and_max(values: impl Iterator<Item = Seconds>) -> (Seconds, Seconds) {
     (Seconds((sum + count / 2) / count.max(1)), max)
 }
 
-/// The best schedule that the priority rules give. The order of the problem's jobs changes nothing.
+/// The best schedule that is found within the usual budget. The order of the problem's jobs changes
+/// nothing.
 ///
 /// # Errors
 /// Where workloads wait for each other; resolving a plan finds that first.
 pub fn schedule(problem: &Problem) -> Result<Schedule, Cycle> {
+    schedule_within(problem, &Budget::iterations(ITERATIONS, SEED))
+}
+
+/// Orders that are tried beside the priority rules, unless told otherwise.
+const ITERATIONS: u64 = 20_000;
+
+/// Where chance begins, unless told otherwise.
+const SEED: u64 = 1;
+
+/// The best schedule that is found within a budget. Where the engine blocks, of the orders that
+/// [`improve`] tries; else of those that the search of `flow` does.
+///
+/// # Errors
+/// Where workloads wait for each other.
+pub fn schedule_within(problem: &Problem, budget: &Budget) -> Result<Schedule, Cycle> {
     let dag = Dag::new(&problem.after())?;
     let bound = bound::lower_bound(problem, &dag);
     let estate = decode::Estate::new(problem, &dag);
-    let best = Rule::ALL
-        .iter()
-        .map(|rule| {
-            let order = order::order(problem, &dag, *rule);
-            let decoded = estate.decode(&order, decode::Mode::FirstThatFits);
-            (score(problem, &decoded), *rule, decoded)
-        })
-        .min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    let (_, rule, decoded) = best.expect("there are rules");
+    let found = Flow::of(problem).and_then(|flow| flow.search(budget));
+    let (decoded, rule, tried) = if let Some((order, rule, tried)) = found {
+        (estate.decode(&order, Mode::Exact), rule, tried)
+    } else {
+        improve::search(&estate, &dag, budget)
+    };
     Ok(Schedule {
         slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
         unplaced: decoded.unplaced,
         scratch: decoded.scratch,
         bound,
         rule,
+        tried,
     })
-}
-
-/// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
-/// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
-fn score(problem: &Problem, decoded: &decode::Decoded) -> (usize, usize, u64, Seconds) {
-    let slots = || decoded.slots.iter().map(|(_, slot)| slot);
-    let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
-    let down = decoded.slots.iter();
-    let down: u64 = down
-        .map(|(job, slot)| slot.times.downtime().0 * problem.jobs[*job].weight)
-        .sum();
-    let least: u64 = problem
-        .jobs
-        .iter()
-        .map(|job| {
-            job.estimates
-                .downtime(&problem.targets[job.target].profile)
-                .0
-                * job.weight
-        })
-        .sum();
-    let ready = slots().map(|slot| slot.times.ready);
-    (
-        decoded.unplaced.len(),
-        overruns.count(),
-        down / (least / 100).max(1),
-        ready.max().unwrap_or_default(),
-    )
 }

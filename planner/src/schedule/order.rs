@@ -27,17 +27,29 @@ pub enum Rule {
     MostDependants,
     /// What holds the scratch longest after its export goes first.
     LongestImages,
+    /// What needs most of the scratch goes first.
+    LargestScratch,
+    /// What needs least of it goes first.
+    SmallestScratch,
+    /// What needs more than a third of the scratch goes first, then the longest chains.
+    CrowdingFirst,
+    /// Johnson's rule for two machines: short exports before long images, long before short.
+    Johnson,
 }
 
 impl Rule {
     /// All of them; the first of equals wins.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::PlanOrder,
         Self::LongestExport,
         Self::ShortestExport,
         Self::LongestTail,
         Self::MostDependants,
         Self::LongestImages,
+        Self::LargestScratch,
+        Self::SmallestScratch,
+        Self::CrowdingFirst,
+        Self::Johnson,
     ];
 }
 
@@ -50,6 +62,10 @@ impl fmt::Display for Rule {
             Self::LongestTail => "longest chain of dependants first",
             Self::MostDependants => "most dependants first",
             Self::LongestImages => "longest image import first",
+            Self::LargestScratch => "largest scratch first",
+            Self::SmallestScratch => "smallest scratch first",
+            Self::CrowdingFirst => "what fills the scratch first",
+            Self::Johnson => "Johnson's rule",
         })
     }
 }
@@ -73,6 +89,15 @@ pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
             Rule::LongestTail => tails[job.workload].0,
             Rule::MostDependants => dependants[job.workload] as u64,
             Rule::LongestImages => images,
+            Rule::LargestScratch => job.size.peak.0.0,
+            Rule::SmallestScratch => u64::MAX - job.size.peak.0.0,
+            Rule::CrowdingFirst => {
+                let crowds =
+                    job.size.peak.0.0.saturating_mul(3) > problem.targets[job.target].usable.0;
+                tails[job.workload].0 + u64::from(crowds) * (u64::MAX / 2)
+            }
+            Rule::Johnson if export < images => u64::MAX - export,
+            Rule::Johnson => images,
         }
     };
     let mut jobs = problem.by_vm();

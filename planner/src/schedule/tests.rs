@@ -328,7 +328,13 @@ fn checker_finds() {
     });
     let has = |wanted: fn(&Violation) -> bool| overlapping.iter().any(wanted);
     assert!(
-        has(|v| matches!(v, Violation::TwoExports { .. })),
+        has(|v| matches!(
+            v,
+            Violation::TooMany {
+                what: "exports",
+                ..
+            }
+        )),
         "{overlapping:?}"
     );
     assert!(has(|v| matches!(v, Violation::TooEarly { .. })));

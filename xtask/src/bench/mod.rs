@@ -4,6 +4,7 @@
 //! `docs/benchmarks.md` with the command that makes it.
 
 mod checks;
+mod estates;
 mod inventory;
 mod measure;
 mod psplib;
@@ -21,6 +22,7 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    Estates(estates::Arguments),
     Inventory(inventory::Arguments),
     Checks(checks::Arguments),
     Psplib(psplib::Arguments),
@@ -29,6 +31,7 @@ enum What {
 /// Runs one; false if it missed a measure that it was told to keep.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     match &arguments.what {
+        What::Estates(arguments) => estates::run(arguments),
         What::Inventory(arguments) => inventory::run(root, arguments),
         What::Checks(arguments) => checks::run(arguments),
         What::Psplib(arguments) => psplib::run(arguments),

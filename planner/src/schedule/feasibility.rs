@@ -1,0 +1,161 @@
+//! Whether it all fits, before anything is scheduled: the time that imports need against the time
+//! that windows give, for each target; and how full each occurrence is once it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::admission::create_to_export;
+use schemas::ids::{OccurrenceId, TargetName, WindowName};
+use schemas::site::Admission;
+use schemas::units::Seconds;
+
+use super::{Job, Problem, Schedule};
+
+/// Needs and means of one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feasibility {
+    /// The target.
+    pub target: TargetName,
+    /// Time that its engine needs for the imports that keep windows: their exports, and the least
+    /// that admission leaves between them.
+    pub needs: Seconds,
+    /// Time of its engine in which the windows of these imports are open, exporters side by side.
+    pub gives: Seconds,
+    /// Imports that keep windows.
+    pub inside: usize,
+    /// Imports that need no window.
+    pub outside: usize,
+    /// Time that its engine needs for those.
+    pub needs_outside: Seconds,
+    /// Occurrences that any of its imports may use.
+    pub occurrences: usize,
+}
+
+impl Feasibility {
+    /// Hundredths of the needs that fit, at most 100. More than fits here never fits; what fits here
+    /// may still fail for scratch or dependencies.
+    pub fn percent(&self) -> u64 {
+        let needs = self.needs.0.max(1);
+        (self.gives.0.saturating_mul(100) / needs).min(100)
+    }
+
+    /// How many more occurrences of the usual length would give what is lacking.
+    pub fn occurrences_lacking(&self) -> u64 {
+        let usual = self.gives.0 / (self.occurrences as u64).max(1);
+        let lacking = self.needs.saturating_sub(self.gives).0;
+        if usual == 0 {
+            0
+        } else {
+            lacking.div_ceil(usual)
+        }
+    }
+}
+
+/// Of every target that has imports, in the problem's order.
+pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
+    let targets = problem
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(position, target)| {
+            let own: Vec<&Job> = problem
+                .jobs
+                .iter()
+                .filter(|job| job.target == position)
+                .collect();
+            let (inside, outside): (Vec<&Job>, Vec<&Job>) =
+                own.iter().partition(|job| job.calendar.is_some());
+            let calendars: BTreeSet<usize> = inside.iter().filter_map(|job| job.calendar).collect();
+            let windows = calendars
+                .iter()
+                .flat_map(|calendar| &problem.calendars[*calendar]);
+            let occurrences: BTreeSet<(&WindowName, &OccurrenceId)> = windows
+                .clone()
+                .map(|window| (&window.name, &window.occurrence))
+                .collect();
+            let open =
+                windows.map(|window| (window.from, window.to.saturating_sub(window.reserve)));
+            let exporters = u64::from(target.profile.exporters.max(1));
+            Feasibility {
+                target: target.name.clone(),
+                needs: engine_time(problem, &inside),
+                gives: Seconds(union(open.collect()).0.saturating_mul(exporters)),
+                inside: inside.len(),
+                outside: outside.len(),
+                needs_outside: engine_time(problem, &outside),
+                occurrences: occurrences.len(),
+            }
+        });
+    targets.filter(|it| it.inside + it.outside > 0).collect()
+}
+
+/// Exports one after the other, and what admission leaves between them on an engine that blocks.
+fn engine_time(problem: &Problem, jobs: &[&Job]) -> Seconds {
+    let time = jobs.iter().map(|job| {
+        let profile = &problem.targets[job.target].profile;
+        let estimates = &job.estimates;
+        let lead = create_to_export(profile, job.kind, estimates.shutdown.value.into()).seconds();
+        let gap = match problem.admission {
+            _ if !profile.blocks => Seconds::ZERO,
+            Admission::Throughput => lead,
+            Admission::Balanced | Admission::Downtime => lead.max(estimates.images.value),
+        };
+        estimates.export.value + gap
+    });
+    time.sum()
+}
+
+/// The length of all spans, each moment once.
+fn union(mut spans: Vec<(Seconds, Seconds)>) -> Seconds {
+    spans.sort_unstable();
+    let (mut length, mut until) = (Seconds::ZERO, Seconds::ZERO);
+    for (from, to) in spans {
+        let from = from.max(until);
+        length += to.saturating_sub(from);
+        until = until.max(to);
+    }
+    length
+}
+
+/// One occurrence of a window as it is packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// The window.
+    pub window: WindowName,
+    /// The occurrence.
+    pub occurrence: OccurrenceId,
+    /// Imports in it.
+    pub imports: usize,
+    /// It opens.
+    pub from: Seconds,
+    /// It closes.
+    pub to: Seconds,
+    /// The last machine of it is predicted to be ready.
+    pub ends: Seconds,
+}
+
+impl Packed {
+    /// From the last predicted end to the close.
+    pub fn slack(&self) -> Seconds {
+        self.to.saturating_sub(self.ends)
+    }
+}
+
+/// How the schedule fills the occurrences that it uses, by opening.
+pub fn packed(schedule: &Schedule) -> Vec<Packed> {
+    let mut of: BTreeMap<(Seconds, &WindowName, &OccurrenceId), Packed> = BTreeMap::new();
+    for slot in &schedule.slots {
+        let Some(window) = &slot.window else { continue };
+        let key = (window.from, &window.name, &window.occurrence);
+        let packed = of.entry(key).or_insert(Packed {
+            window: window.name.clone(),
+            occurrence: window.occurrence.clone(),
+            imports: 0,
+            from: window.from,
+            to: window.to,
+            ends: Seconds::ZERO,
+        });
+        packed.imports += 1;
+        packed.ends = packed.ends.max(slot.times.ready);
+    }
+    of.into_values().collect()
+}

@@ -1,0 +1,283 @@
+//! The search for engines that do not block: exact orders of exports, decoded tens of thousands of
+//! times a second.
+//!
+//! Takes a problem with one target on which nothing but exporters, hosts, image slots, scratch,
+//! windows and dependencies matters, and gives the order of the exports. What it takes the schedule
+//! to be is what the general decoder makes of that order; a test holds them to be equal.
+//!
+//! The parts: `model` (plain numbers), `line` (an exact order → times), `dispatch` (starting
+//! orders), `anneal` (improves one).
+
+mod anneal;
+mod dispatch;
+mod line;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use engine::Millis;
+use engine::admission::create_to_export;
+use schemas::ids::VmKey;
+use schemas::units::Seconds;
+
+use super::{Budget, Problem, Rule};
+use anneal::Anneal;
+pub(super) use anneal::Chance;
+use dispatch::{Windows, dispatch};
+use line::{Line, State};
+use model::{Lists, Model, NEVER, Times};
+
+/// A problem for this search.
+pub(super) struct Flow {
+    model: Model,
+    /// By position in the model: the job's in the problem.
+    jobs: Vec<usize>,
+    /// The last so much of a window in which the longest goes first, as one of the things tried.
+    near: [u32; 3],
+}
+
+/// Dependencies per job, on average, beyond which the general decoder is no slower.
+const EDGES_PER_JOB_MAX: usize = 64;
+
+impl Flow {
+    /// Of the problem; none, if it has anything that this search does not know.
+    pub fn of(problem: &Problem) -> Option<Self> {
+        let [target] = problem.targets.as_slice() else {
+            return None;
+        };
+        let profile = &target.profile;
+        let plain = !profile.blocks
+            && !profile.images_share
+            && profile.step == Millis::ZERO
+            && profile.create_machine == Millis::ZERO
+            && target.occupied.is_empty()
+            && target.room.is_none()
+            && problem.barriers.is_empty()
+            && problem.services.iter().all(|service| !service.together)
+            && problem.workloads.iter().all(|it| it.step.is_none());
+        let calendar = problem.jobs.first()?.calendar;
+        let jobs_plain = problem.jobs.iter().all(|job| {
+            let shutdown: Millis = job.estimates.shutdown.value.into();
+            job.calendar == calendar
+                && job.fixed.is_none()
+                && job.gate == Seconds::ZERO
+                && job.excludes.is_empty()
+                && create_to_export(profile, job.kind, shutdown) == Millis::ZERO
+        });
+        let windows = calendar.map_or(&[][..], |at| &problem.calendars[at]);
+        let uncounted = windows.iter().all(|window| window.vms_max.is_none());
+        if !plain || !jobs_plain || !uncounted || profile.exporters == 0 {
+            return None;
+        }
+        let jobs = problem.by_vm();
+        let (before, after) = dependencies(problem, &jobs)?;
+        let unit = unit(problem, windows);
+        let units = |seconds: Seconds| u32::try_from(seconds.0 / unit).unwrap_or(NEVER);
+        let signed = |bytes: schemas::units::Bytes| i64::try_from(bytes.0).ok();
+        let unlimited = u32::try_from(problem.hosts.len()).ok()?;
+        let mut hosts: Vec<u32> = problem.hosts.iter().map(|host| host.slots).collect();
+        hosts.push(u32::MAX);
+        let mut times = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            let job = &problem.jobs[*job];
+            let (peak, resident) = (signed(job.size.peak.0)?, signed(job.size.resident.0)?);
+            let reserve = windows.iter().map(|window| window.reserve).max();
+            let cut = job.cut_p90 + reserve.unwrap_or_default();
+            times.push(Times {
+                export: units(job.estimates.export.value),
+                images: units(job.estimates.images.value),
+                boot: units(job.estimates.boot.value),
+                host: job.host.map_or(Ok(unlimited), u32::try_from).ok()?,
+                cut: units(Seconds(cut.0.div_ceil(unit) * unit)),
+                peak: peak.max(resident),
+                resident,
+            });
+        }
+        let far = times
+            .iter()
+            .map(|it| u64::from(it.export) + u64::from(it.images))
+            .sum::<u64>();
+        let windows: Vec<[u32; 3]> = windows
+            .iter()
+            .map(|window| [window.from, window.last_start.min(window.to), window.to].map(units))
+            .collect();
+        let last = windows.last().map_or(0, |[from, ..]| u64::from(*from));
+        // Sums of times must stay below what says "never".
+        if far + last >= u64::from(NEVER / 2) {
+            return None;
+        }
+        let mean = times.iter().map(|it| u64::from(it.export)).sum::<u64>() / times.len() as u64;
+        let mean = u32::try_from(mean).ok()?;
+        Some(Self {
+            model: Model {
+                exporters: profile.exporters as usize,
+                slots: profile
+                    .image_slots
+                    .map_or(jobs.len(), |slots| slots as usize)
+                    .max(1),
+                scratch: signed(target.usable)?,
+                hosts,
+                windows,
+                jobs: times,
+                before: Lists::new(&before),
+                after: Lists::new(&after),
+            },
+            jobs,
+            near: [0, mean, mean * 2],
+        })
+    }
+
+    /// The best order found, as positions in the problem, the rule that it began with, and how many
+    /// orders were decoded. None: something can never start.
+    pub fn search(&self, budget: &Budget) -> Option<(Vec<usize>, Rule, u64)> {
+        let (rule, order) = self.start()?;
+        let mut tried = 0;
+        let mut anneal = Anneal::new(&self.model, order, budget.seed);
+        let exports: u64 = self
+            .model
+            .jobs
+            .iter()
+            .map(|job| u64::from(job.export))
+            .sum();
+        // From half a mean export down to an eightieth of one.
+        let hot = (exports << 16) / (self.model.len() as u64 * 2);
+        let temperatures: Vec<u64> =
+            std::iter::successors(Some(hot), |t| Some((t * 944 / 1000).max(1)))
+                .take(65)
+                .collect();
+        while tried < budget.iterations {
+            let spent = budget.spent(tried);
+            if spent >= 1000 {
+                break;
+            }
+            let temperature = temperatures[(spent * 64 / 1000) as usize];
+            for _ in 0..LOOKS {
+                if tried < budget.iterations {
+                    anneal.step(temperature);
+                    tried += 1;
+                }
+            }
+        }
+        let (_, order) = anneal.best();
+        let order = order.iter().map(|job| self.jobs[*job as usize]);
+        Some((order.collect(), rule, tried))
+    }
+
+    /// The best of the starting orders.
+    fn start(&self) -> Option<(Rule, Vec<u32>)> {
+        let model = &self.model;
+        let mut windows = vec![Windows::Ignored];
+        if model.has_windows() {
+            windows.extend(self.near.map(|near| Windows::Crossed { near }));
+        }
+        let mut best: Option<(u32, Rule, Vec<u32>)> = None;
+        for rule in Rule::ALL {
+            let priority = self.priority(rule);
+            for windows in &windows {
+                let Some(order) = dispatch(model, &priority, *windows) else {
+                    continue;
+                };
+                let mut line = Line::new(model.len());
+                line.decode(model, &mut State::new(model), &order);
+                let makespan = line.running.iter().copied().max().unwrap_or(0);
+                if best.as_ref().is_none_or(|(least, ..)| makespan < *least) {
+                    best = Some((makespan, rule, order));
+                }
+            }
+        }
+        best.map(|(_, rule, order)| (rule, order))
+    }
+
+    /// Jobs by a rule, most urgent first; ties by VM.
+    fn priority(&self, rule: Rule) -> Vec<u32> {
+        let model = &self.model;
+        let tails = model.tails();
+        let key = |job: &u32| -> (u64, u64) {
+            let it = &model.jobs[*job as usize];
+            let (export, tail) = (u64::from(it.export), tails[*job as usize]);
+            let rest = u64::from(it.images) + u64::from(it.boot);
+            let down = |value: u64| u64::MAX - value;
+            let size = u64::try_from(it.peak).unwrap_or(0);
+            match rule {
+                Rule::PlanOrder => (0, 0),
+                Rule::LongestExport => (down(export), 0),
+                Rule::ShortestExport => (export, 0),
+                Rule::LongestTail => (down(export + tail), 0),
+                Rule::MostDependants => (down(tail), 0),
+                Rule::LongestImages => (down(rest), 0),
+                Rule::LargestScratch => (down(size), 0),
+                Rule::SmallestScratch => (size, 0),
+                // Those that would keep others out first, then the longest ways.
+                Rule::CrowdingFirst if it.peak.saturating_mul(3) > model.scratch => (0, down(size)),
+                Rule::CrowdingFirst => (1, down(export + tail)),
+                Rule::Johnson if export < rest => (0, export),
+                Rule::Johnson => (1, down(rest)),
+            }
+        };
+        let mut jobs: Vec<u32> = (0..).take(model.len()).collect();
+        jobs.sort_by_cached_key(|job| (key(job), *job));
+        jobs
+    }
+}
+
+/// Orders that are tried between two looks at what is spent.
+const LOOKS: u64 = 256;
+
+/// The greatest whole number of seconds that all times are multiples of.
+fn unit(problem: &Problem, windows: &[super::Window]) -> u64 {
+    let mut unit = 0;
+    let mut add = |seconds: Seconds| unit = gcd(unit, seconds.0);
+    for job in &problem.jobs {
+        add(job.estimates.export.value);
+        add(job.estimates.images.value);
+        add(job.estimates.boot.value);
+    }
+    for window in windows {
+        add(window.from);
+        for end in [window.last_start, window.to] {
+            // One that is later than anything is no time.
+            if end.0 < u64::from(NEVER) * 60 {
+                add(end);
+            }
+        }
+    }
+    unit.max(1)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// By position in `jobs`: those before and those after; none, if they are too many to be listed.
+#[expect(clippy::type_complexity, reason = "two lists of lists, for one caller")]
+fn dependencies(problem: &Problem, jobs: &[usize]) -> Option<(Vec<Vec<u32>>, Vec<Vec<u32>>)> {
+    let mut members: Vec<Vec<u32>> = vec![Vec::new(); problem.workloads.len()];
+    let mut positions: BTreeMap<&VmKey, u32> = BTreeMap::new();
+    for (at, job) in (0..).zip(jobs) {
+        let job = &problem.jobs[*job];
+        members[job.workload].push(at);
+        positions.insert(&job.vm, at);
+    }
+    let mut before: Vec<Vec<u32>> = vec![Vec::new(); jobs.len()];
+    let mut after = before.clone();
+    let mut edges = 0;
+    for (at, job) in (0..).zip(jobs) {
+        let job = &problem.jobs[*job];
+        let workloads = problem.workloads[job.workload].after.iter();
+        let own = &mut before[at as usize];
+        own.extend(workloads.flat_map(|workload| &members[*workload]));
+        own.extend(job.after.iter().filter_map(|vm| positions.get(vm)));
+        own.sort_unstable();
+        own.dedup();
+        edges += own.len();
+        if edges > jobs.len() * EDGES_PER_JOB_MAX {
+            return None;
+        }
+        for other in &before[at as usize] {
+            after[*other as usize].push(at);
+        }
+    }
+    Some((before, after))
+}

@@ -1,0 +1,84 @@
+//! The search on engines that block: orders are preferences, of which the first import that may
+//! start is taken, decoded on the engine's own simulation.
+//!
+//! Every priority rule is tried; then jobs are moved in the best order, and what is better is
+//! kept. Few orders can be tried, for each is a simulation of every state of every import; but on
+//! this engine, with one exporter, first-that-fits leaves little to gain.
+
+use schemas::units::Seconds;
+
+use super::decode::{Decoded, Estate, Mode};
+use super::flow::Chance;
+use super::order::order;
+use super::{Budget, Problem, Rule};
+use crate::graph::Dag;
+
+/// Jobs that may be decoded in all, rules left aside: what keeps a plan of thousands of VMs within a
+/// second.
+const DECODED_MAX: u64 = 60_000;
+
+/// The best that was found, the rule that it began with, and how many orders were tried.
+pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decoded, Rule, u64) {
+    let problem = estate.problem;
+    let rules = Rule::ALL.iter().map(|rule| {
+        let order = order(problem, dag, *rule);
+        let decoded = estate.decode(&order, Mode::FirstThatFits);
+        (score(problem, &decoded), *rule, order, decoded)
+    });
+    let best = rules.min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let (mut least, rule, mut best_order, mut best) = best.expect("there are rules");
+    let jobs = problem.jobs.len();
+    let affordable = DECODED_MAX / (jobs as u64).max(1);
+    let budget = Budget {
+        iterations: budget.iterations.min(affordable),
+        ..*budget
+    };
+    let mut chance = Chance(budget.seed);
+    let mut tried = 0;
+    while jobs > 1 && tried < budget.iterations && budget.spent(tried) < 1000 {
+        tried += 1;
+        let mut trial = best_order.clone();
+        let (from, to) = (chance.below(jobs), chance.below(jobs));
+        if chance.below(2) == 0 {
+            trial.swap(from, to);
+        } else if from < to {
+            trial[from..=to].rotate_left(1);
+        } else {
+            trial[to..=from].rotate_right(1);
+        }
+        let decoded = estate.decode(&trial, Mode::FirstThatFits);
+        let found = score(problem, &decoded);
+        if found < least {
+            (least, best_order, best) = (found, trial, decoded);
+        }
+    }
+    (best, rule, tried)
+}
+
+/// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
+/// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
+fn score(problem: &Problem, decoded: &Decoded) -> (usize, usize, u64, Seconds) {
+    let slots = || decoded.slots.iter().map(|(_, slot)| slot);
+    let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
+    let down = decoded.slots.iter();
+    let down: u64 = down
+        .map(|(job, slot)| slot.times.downtime().0 * problem.jobs[*job].weight)
+        .sum();
+    let least: u64 = problem
+        .jobs
+        .iter()
+        .map(|job| {
+            job.estimates
+                .downtime(&problem.targets[job.target].profile)
+                .0
+                * job.weight
+        })
+        .sum();
+    let ready = slots().map(|slot| slot.times.ready);
+    (
+        decoded.unplaced.len(),
+        overruns.count(),
+        down / (least / 100).max(1),
+        ready.max().unwrap_or_default(),
+    )
+}
