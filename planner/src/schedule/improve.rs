@@ -15,7 +15,7 @@ use crate::graph::Dag;
 
 /// Jobs that may be decoded in all, rules left aside: what keeps a plan of thousands of VMs within a
 /// second.
-const DECODED_MAX: u64 = 60_000;
+const DECODED_MAX: u64 = 4_000;
 
 /// The best that was found, the rule that it began with, and how many orders were tried.
 pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decoded, Rule, u64) {

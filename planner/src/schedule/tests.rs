@@ -1,5 +1,7 @@
 //! The scheduler's laws, and what it does in the cases that matter.
 
+mod constraints;
+
 use engine::Profile;
 use proptest::prelude::*;
 use schemas::inventory::SourceKind;
@@ -94,8 +96,13 @@ fn window(day: u64, hours: u64) -> Window {
     }
 }
 
+/// Within a budget that is small enough for hundreds of cases.
+fn few(problem: &Problem) -> Result<Schedule, Cycle> {
+    schedule_within(problem, &Budget::iterations(5, 1))
+}
+
 fn solve(problem: &Problem) -> Schedule {
-    let schedule = schedule(problem).expect("no cycle");
+    let schedule = few(problem).expect("no cycle");
     assert_eq!(check_schedule(problem, &schedule), []);
     schedule
 }
@@ -407,7 +414,7 @@ proptest! {
     // asking twice nor another order of the jobs changes anything.
     #[test]
     fn laws(problem in problems(), seed in any::<u64>()) {
-        let schedule = schedule(&problem).expect("no cycle");
+        let schedule = few(&problem).expect("no cycle");
         prop_assert_eq!(check_schedule(&problem, &schedule), []);
         if schedule.unplaced.is_empty() {
             prop_assert!(schedule.bound.ends <= schedule.ends());
@@ -419,13 +426,13 @@ proptest! {
             let other = usize::try_from(state >> 33).expect("31 bits") % (n + 1);
             shuffled.jobs.swap(n, other);
         }
-        prop_assert_eq!(super::schedule(&shuffled).expect("no cycle"), schedule);
+        prop_assert_eq!(few(&shuffled).expect("no cycle"), schedule);
     }
 
     // What is held by the simulation is never more than what may be used.
     #[test]
     fn scratch_holds(problem in problems()) {
-        let schedule = schedule(&problem).expect("no cycle");
+        let schedule = few(&problem).expect("no cycle");
         for scratch in &schedule.scratch {
             prop_assert!(scratch.peak() <= scratch.usable);
         }
