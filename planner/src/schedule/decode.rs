@@ -184,7 +184,7 @@ pub(super) struct Decoder<'a> {
     pub estate: &'a Estate<'a>,
     pub lanes: Vec<Lane>,
     mode: Mode,
-    order: &'a [usize],
+    order: Vec<usize>,
     rank: Vec<u32>,
     pub waits: Waits,
     alarms: BinaryHeap<Reverse<(Millis, Alarm)>>,
@@ -212,8 +212,14 @@ pub(super) struct Together {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(estate: &'a Estate<'a>, order: &'a [usize], mode: Mode, needs: &[Seconds]) -> Self {
+    fn new(estate: &'a Estate<'a>, order: &[usize], mode: Mode, needs: &[Seconds]) -> Self {
         let problem = estate.problem;
+        let mut order = order.to_vec();
+        if mode == Mode::FirstThatFits {
+            // What is fixed is offered first, by time.
+            let fixed = |job: &usize| problem.jobs[*job].fixed;
+            order.sort_by_key(|job| (fixed(job).is_none(), fixed(job)));
+        }
         let mut rank = vec![0; problem.jobs.len()];
         for (place, job) in order.iter().enumerate() {
             rank[*job] = u32::try_from(place).expect("far fewer than 2³² jobs");
@@ -282,9 +288,9 @@ impl<'a> Decoder<'a> {
                 }
             }
         }
-        for job in self.order {
-            if self.waits.is_ready(problem, *job) {
-                self.ready(*job);
+        for job in self.order.clone() {
+            if self.waits.is_ready(problem, job) {
+                self.ready(job);
             }
         }
         for step in self.waits.steps_ready(problem) {

@@ -129,6 +129,9 @@ impl Estate<'_> {
                 }
             }
         }
+        for job in &mut self.jobs {
+            job.excludes.sort_by_key(|other| &problem.jobs[*other].vm);
+        }
         self.find_services();
     }
 

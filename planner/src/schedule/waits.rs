@@ -9,13 +9,16 @@ use super::Problem;
 use crate::graph::Dag;
 
 /// What the last thing was that a job waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Opener {
     /// A job that runs now.
     Job(usize),
     /// The workload of a step that has ended.
     Step(usize),
 }
+
+/// What came last: when; of those of one time, which by VM.
+type Last = Option<(Millis, usize, Opener)>;
 
 /// Counters of what is still missing, and when it came.
 #[derive(Clone, Debug)]
@@ -26,12 +29,15 @@ pub(super) struct Waits {
     /// By workload: direct dependencies that are not done.
     open: Vec<u32>,
     /// By workload: what was the last of its dependencies.
-    workload_opened_by: Vec<Option<(Millis, Opener)>>,
+    workload_opened_by: Vec<Last>,
     /// By job: VMs and barriers that it waits for beside its workload.
     own: Vec<u32>,
-    job_opened_by: Vec<Option<(Millis, Opener)>>,
+    job_opened_by: Vec<Last>,
     /// By barrier: jobs that are not done.
     barrier_left: Vec<u32>,
+    /// By workload and by barrier: the last of its jobs so far.
+    workload_last: Vec<Last>,
+    barrier_last: Vec<Last>,
     /// By job: when it had nobody left to wait for.
     pub ready_at: Vec<Millis>,
     /// By job: when it ran and its gate held.
@@ -43,6 +49,8 @@ pub(super) struct Waits {
 /// What never changes.
 #[derive(Debug)]
 struct Links {
+    /// By job: its place among all by VM.
+    rank: Vec<usize>,
     /// By workload: those that depend on it.
     dependants: Vec<Vec<usize>>,
     /// By workload: its jobs.
@@ -71,7 +79,12 @@ impl Waits {
             jobs
         };
         let (jobs, workloads) = (problem.jobs.len(), problem.workloads.len());
+        let mut rank = vec![0; jobs];
+        for (place, job) in problem.by_vm().into_iter().enumerate() {
+            rank[job] = place;
+        }
         let mut links = Links {
+            rank,
             dependants: (0..workloads)
                 .map(|w| dag.dependants(w).collect())
                 .collect(),
@@ -125,6 +138,8 @@ impl Waits {
             ready_at: vec![Millis::ZERO; jobs],
             held_at: vec![None; jobs],
             steps_ended: vec![None; workloads],
+            workload_last: vec![None; workloads],
+            barrier_last: vec![None; links.barriers.len()],
             left,
             fixed: std::rc::Rc::new(links),
         }
@@ -145,31 +160,33 @@ impl Waits {
     pub fn job_done(&mut self, problem: &Problem, job: usize) -> (Vec<usize>, Vec<usize>) {
         let links = std::rc::Rc::clone(&self.fixed);
         let at = self.held_at[job].unwrap_or_default();
+        let by = Some((at, links.rank[job], Opener::Job(job)));
         let mut opened = (Vec::new(), Vec::new());
-        let mut free = |waits: &mut Self, other: usize| {
+        let mut free = |waits: &mut Self, other: usize, by: Last| {
             waits.own[other] -= 1;
-            if waits.own[other] == 0 {
-                waits.job_opened_by[other] = Some((at, Opener::Job(job)));
-                if waits.is_ready(problem, other) {
-                    opened.0.push(other);
-                }
+            waits.job_opened_by[other] = waits.job_opened_by[other].max(by);
+            if waits.own[other] == 0 && waits.is_ready(problem, other) {
+                opened.0.push(other);
             }
         };
         for other in &links.followers[job] {
-            free(self, *other);
+            free(self, *other, by);
         }
         for barrier in &links.in_front_of[job] {
             self.barrier_left[*barrier] -= 1;
+            self.barrier_last[*barrier] = self.barrier_last[*barrier].max(by);
             if self.barrier_left[*barrier] == 0 {
                 for other in &links.barriers[*barrier].1 {
-                    free(self, *other);
+                    free(self, *other, self.barrier_last[*barrier]);
                 }
             }
         }
         let workload = problem.jobs[job].workload;
         self.left[workload] -= 1;
+        self.workload_last[workload] = self.workload_last[workload].max(by);
         if self.left[workload] == 0 && problem.workloads[workload].step.is_none() {
-            self.workload_done(problem, workload, (at, Opener::Job(job)), &mut opened);
+            let by = self.workload_last[workload];
+            self.workload_done(problem, workload, by, &mut opened);
         }
         opened
     }
@@ -178,7 +195,12 @@ impl Waits {
     pub fn step_done(&mut self, problem: &Problem, step: usize) -> (Vec<usize>, Vec<usize>) {
         let mut opened = (Vec::new(), Vec::new());
         let at = self.steps_ended[step].unwrap_or_default();
-        self.workload_done(problem, step, (at, Opener::Step(step)), &mut opened);
+        self.workload_done(
+            problem,
+            step,
+            Some((at, step, Opener::Step(step))),
+            &mut opened,
+        );
         opened
     }
 
@@ -186,13 +208,13 @@ impl Waits {
         &mut self,
         problem: &Problem,
         workload: usize,
-        by: (Millis, Opener),
+        by: Last,
         opened: &mut (Vec<usize>, Vec<usize>),
     ) {
         let links = std::rc::Rc::clone(&self.fixed);
         for other in &links.dependants[workload] {
             self.open[*other] -= 1;
-            self.workload_opened_by[*other] = Some(by);
+            self.workload_opened_by[*other] = self.workload_opened_by[*other].max(by);
             if self.open[*other] > 0 {
                 continue;
             }
@@ -207,8 +229,7 @@ impl Waits {
     /// What the job waited for last.
     pub fn opened_by(&self, problem: &Problem, job: usize) -> Option<Opener> {
         let workload = self.workload_opened_by[problem.jobs[job].workload];
-        let last = workload.max_by_time(self.job_opened_by[job])?;
-        Some(last.1)
+        workload.max(self.job_opened_by[job]).map(|(.., by)| by)
     }
 
     /// Something that the job waits for and that has not come: another job, or a step.
@@ -254,20 +275,6 @@ impl Waits {
                             || self.steps_ended[*other].is_some()))
             })
         })
-    }
-}
-
-/// The later of two times with what happened then.
-trait Later: Sized {
-    fn max_by_time(self, other: Self) -> Self;
-}
-
-impl Later for Option<(Millis, Opener)> {
-    fn max_by_time(self, other: Self) -> Self {
-        match (self, other) {
-            (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
-            (a, b) => a.or(b),
-        }
     }
 }
 

@@ -369,19 +369,21 @@ impl<'a> Anneal<'a> {
             }
         }
         let (mut makespan, mut starts) = (0, 0);
+        // Images of what was being exported when the decoding began may now be in at another time.
+        let touched = |block: usize| {
+            let exporting = self.kept[begin].exporting.iter();
+            let mut places = exporting.map(|(_, _, job)| self.place[*job as usize] as usize);
+            places.any(|place| place / self.block == block)
+        };
         for block in 0..self.sums.len() {
             let place = block * self.block;
-            let (end, sum) = if place >= from && place < until {
+            let (end, sum) = if (place >= from && place < until) || touched(block) {
                 self.sum(&self.trial.order, &self.trial.line, block)
             } else {
                 self.sums[block]
             };
             makespan = makespan.max(end);
             starts += sum;
-        }
-        // Images of what was being exported when the decoding began may now be in later.
-        for (_, _, job) in &self.kept[begin].exporting {
-            makespan = makespan.max(self.trial.line.running[*job as usize]);
         }
         let cost = self.cost_of(makespan, starts);
         (from, until, Some((cost, makespan)))

@@ -248,7 +248,13 @@ fn checker_knows() {
     let broken = |problem: &Problem| check_schedule(problem, &good);
     problem.jobs[0].after = vec![key(2)];
     problem.jobs[1].after = vec![key(0)];
-    assert!(matches!(broken(&problem)[..], [Violation::TooEarly { .. }]));
+    let found = broken(&problem);
+    assert!(
+        !found.is_empty()
+            && found
+                .iter()
+                .all(|v| matches!(v, Violation::TooEarly { .. }))
+    );
     problem.jobs[0].after = Vec::new();
     problem.jobs[1].after = Vec::new();
     problem.jobs[0].fixed = Some(Seconds(1 << 20));
