@@ -251,7 +251,9 @@ impl Links {
             before: vec![Vec::new(); problem.jobs.len()],
             after: vec![Vec::new(); problem.jobs.len()],
         };
-        for (at, job) in problem.jobs.iter().enumerate() {
+        // By VM, for members are looked at one after the other.
+        for at in problem.by_vm() {
+            let job = &problem.jobs[at];
             links.members[job.workload].push(at);
             for other in job.after.iter().filter_map(|vm| positions.get(vm)) {
                 links.before[at].push(*other);
