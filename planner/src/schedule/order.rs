@@ -88,7 +88,6 @@ pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
             Rule::ShortestExport => u64::MAX - export,
             Rule::LongestTail => tails[job.workload].0,
             Rule::MostDependants => dependants[job.workload] as u64,
-            Rule::LongestImages => images,
             Rule::LargestScratch => job.size.peak.0.0,
             Rule::SmallestScratch => u64::MAX - job.size.peak.0.0,
             Rule::CrowdingFirst => {
@@ -97,7 +96,7 @@ pub(super) fn order(problem: &Problem, dag: &Dag, rule: Rule) -> Vec<usize> {
                 tails[job.workload].0 + u64::from(crowds) * (u64::MAX / 2)
             }
             Rule::Johnson if export < images => u64::MAX - export,
-            Rule::Johnson => images,
+            Rule::LongestImages | Rule::Johnson => images,
         }
     };
     let mut jobs = problem.by_vm();

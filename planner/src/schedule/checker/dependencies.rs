@@ -1,7 +1,7 @@
 //! Nobody is created before those that it waits for are done: workloads, steps outside, single VMs,
 //! what barriers name. A gate counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::ids::VmKey;
 use schemas::units::Seconds;
@@ -24,7 +24,7 @@ pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<
         let so_far = &mut last[job.workload];
         *so_far = (*so_far).max(Some((of_vm(&job.vm), &job.vm)));
     }
-    let known: BTreeMap<&VmKey, ()> = problem.jobs.iter().map(|job| (&job.vm, ())).collect();
+    let known: BTreeSet<&VmKey> = problem.jobs.iter().map(|job| &job.vm).collect();
     let mut steps = vec![None; problem.workloads.len()];
     for workload in 0..problem.workloads.len() {
         step_ends(problem, &last, workload, &mut steps);
@@ -39,13 +39,13 @@ pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<
                 });
             }
         }
-        for vm in job.after.iter().filter(|vm| known.contains_key(vm)) {
+        for vm in job.after.iter().filter(|vm| known.contains(vm)) {
             late(slot, Some((of_vm(vm), vm)), found);
         }
     }
     let slots: BTreeMap<&VmKey, &Slot> = pairs.iter().map(|(job, slot)| (&job.vm, *slot)).collect();
     for barrier in &problem.barriers {
-        let first = barrier.first.iter().filter(|vm| known.contains_key(vm));
+        let first = barrier.first.iter().filter(|vm| known.contains(vm));
         let last = first.map(|vm| (of_vm(vm), vm)).max();
         let then = barrier.then.iter().filter(|vm| !barrier.first.contains(vm));
         for slot in then.filter_map(|vm| slots.get(vm)) {

@@ -26,7 +26,8 @@ impl Chance {
     /// Below `end`.
     #[inline]
     pub fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
+        let below = (u128::from(self.next()) * end as u128) >> 64;
+        usize::try_from(below).expect("less than `end`")
     }
 
     /// The natural logarithm of one over a random number, in 65,536ths: how many temperatures worse
@@ -297,7 +298,7 @@ impl<'a> Anneal<'a> {
         let rule = self.chance.below(4);
         let model = self.model;
         let chance = &mut self.chance;
-        let mut key = |job: u32| -> u64 {
+        let mut urgency = |job: u32| -> u64 {
             let it = &model.jobs[job as usize];
             let drawn = chance.next() >> 32;
             match rule {
@@ -311,8 +312,8 @@ impl<'a> Anneal<'a> {
         stretch.clear();
         stretch.extend(&self.order[first..first + length]);
         let mut keys = [0; 16];
-        for (key_of, job) in keys.iter_mut().zip(stretch.iter()) {
-            *key_of = key(*job);
+        for (slot, job) in keys.iter_mut().zip(stretch.iter()) {
+            *slot = urgency(*job);
         }
         for at in first..first + length {
             // The least of those that wait for none of the others.

@@ -63,7 +63,7 @@ struct Dispatch<'a> {
     /// Rank and job, by rank: those that wait for nobody.
     ready: Vec<(u32, u32)>,
     rank: Vec<u32>,
-    open: Vec<u32>,
+    open: Vec<usize>,
     /// Started, and dependants not freed yet.
     under_way: Vec<u32>,
     started: Vec<bool>,
@@ -83,11 +83,9 @@ impl<'a> Dispatch<'a> {
         for (place, job) in (0..).zip(priority) {
             rank[*job as usize] = place;
         }
-        let open: Vec<u32> = (0..model.len() as u32)
-            .map(|job| model.before.of(job).len() as u32)
-            .collect();
+        let open: Vec<usize> = model.all().map(|job| model.before.of(job).len()).collect();
         let ready = priority.iter().filter(|job| open[**job as usize] == 0);
-        let mut longest: Vec<u32> = (0..model.len() as u32).collect();
+        let mut longest: Vec<u32> = model.all().collect();
         longest.sort_by_key(|job| (std::cmp::Reverse(model.jobs[*job as usize].export), *job));
         Self {
             line: Line::new(model.len()),

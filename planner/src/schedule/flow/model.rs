@@ -80,6 +80,11 @@ impl Lists {
 }
 
 impl Model {
+    /// All jobs, by position.
+    pub fn all(&self) -> impl Iterator<Item = u32> + use<> {
+        0..u32::try_from(self.jobs.len()).expect("far fewer than 2³² jobs")
+    }
+
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()
@@ -109,7 +114,7 @@ impl Model {
     pub fn topological(&self) -> Vec<u32> {
         let mut open: Vec<usize> = Vec::with_capacity(self.len());
         let mut order: Vec<u32> = Vec::with_capacity(self.len());
-        for job in 0..self.len() as u32 {
+        for job in self.all() {
             let before = self.before.of(job).len();
             open.push(before);
             if before == 0 {

@@ -15,6 +15,7 @@ use crate::graph::Dag;
 
 /// Up to 40 VMs on an engine that does not block: any dependencies without a cycle, one to three
 /// exporters and image slots, two hosts, tight scratch, windows or none.
+#[expect(clippy::too_many_lines, reason = "every field of a problem, once")]
 fn problems() -> impl Strategy<Value = Problem> {
     let job = (
         1u64..90,

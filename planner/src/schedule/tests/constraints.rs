@@ -320,7 +320,7 @@ proptest! {
             storage: Bytes::from_gib(10_000),
         });
         for window in &mut problem.calendars[0] {
-            window.vms_max = (facts[3] % 2 == 0).then_some(3);
+            window.vms_max = (facts[3].is_multiple_of(2)).then_some(3);
             window.reserve = Seconds(facts[4]);
         }
         problem.workloads.push(Workload {
@@ -333,16 +333,16 @@ proptest! {
         problem.services = vec![Service {
             name: "erp".into(),
             workloads: vec![0, 1],
-            together: facts[7] % 2 == 0,
+            together: facts[7].is_multiple_of(2),
         }];
         let keys: Vec<VmKey> = problem.jobs.iter().map(|job| job.vm.clone()).collect();
         for (n, job) in problem.jobs.iter_mut().enumerate() {
             let fact = facts[n % facts.len()] + n as u64;
             job.gate = Seconds(fact % 3 * 300);
-            job.host = (fact % 2 == 0).then_some(0);
+            job.host = (fact.is_multiple_of(2)).then_some(0);
             job.takes.memory = Bytes::from_gib(fact % 16);
-            job.fixed = (fact % 11 == 0 && job.calendar.is_none()).then_some(Seconds(fact * 40));
-            if n > 0 && fact % 5 == 0 {
+            job.fixed = (fact.is_multiple_of(11) && job.calendar.is_none()).then_some(Seconds(fact * 40));
+            if n > 0 && fact.is_multiple_of(5) {
                 job.after = vec![keys[usize::try_from(fact).expect("small") % n].clone()];
             }
         }
