@@ -251,9 +251,9 @@ impl<'a> Anneal<'a> {
     fn swap(&mut self, far: usize) -> Option<(usize, usize)> {
         let jobs = self.order.len();
         let at = self.chance.below(jobs);
-        let least = at.saturating_sub(far);
-        let most = (at + far).min(jobs - 1);
-        let to = least + self.chance.below(most - least + 1);
+        let lowest = at.saturating_sub(far);
+        let highest = (at + far).min(jobs - 1);
+        let to = lowest + self.chance.below(highest - lowest + 1);
         let (first, last) = (at.min(to), at.max(to));
         let place = |job: &u32| self.place[*job as usize] as usize;
         let mut after = self.model.after.of(self.order[first]).iter().map(place);
