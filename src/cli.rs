@@ -7,8 +7,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
-    apply, approve, completions, controller, crd, demo, diff, explain, fmt, import_csv, init,
-    inventory, plan, render, report, retry, schema, start, status, stop, validate,
+    apply, approve, completions, controller, coverage, crd, demo, diff, explain, fmt, import_csv,
+    init, inventory, plan, remedy, render, report, retry, schema, start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -71,6 +71,8 @@ pub enum Verb {
     Diff(diff::Arguments),
     Render(render::Arguments),
     Explain(explain::Arguments),
+    Coverage(coverage::Arguments),
+    Remedy(remedy::Arguments),
     Report(report::Arguments),
     Approve(approve::Arguments),
     Apply(apply::Arguments),
@@ -98,6 +100,8 @@ impl Verb {
             Self::Diff(arguments) => diff::run(&arguments, output),
             Self::Render(arguments) => render::run(&arguments, output),
             Self::Explain(arguments) => explain::run(&arguments, output),
+            Self::Coverage(arguments) => coverage::run(&arguments, output),
+            Self::Remedy(arguments) => remedy::run(&arguments, output),
             Self::Report(arguments) => report::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),

@@ -9,16 +9,21 @@
 //! hint: did you mean `shutdownTimeout`?
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use camino::Utf8PathBuf;
+use schemas::shown::shown as safe;
 use schemas::yaml::{Position, Problem, Span};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Most columns of a line that are shown: a wave has its imports on one line each.
 const SNIPPET_WIDTH_MAX: usize = 160;
+
+/// Most mistakes of one kind in one file that people are told one by one.
+const OF_A_KIND_MAX: usize = 20;
 
 /// A mistake in a file.
 #[derive(Clone, Debug)]
@@ -54,6 +59,41 @@ pub struct SourceFile {
     pub path: Utf8PathBuf,
     /// What is in it.
     pub text: String,
+    /// Where its lines begin, once somebody asked.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl SourceFile {
+    /// Of a path and what is there.
+    pub fn new(path: Utf8PathBuf, text: String) -> Self {
+        Self {
+            path,
+            text,
+            lines: OnceLock::new(),
+        }
+    }
+
+    /// Line and column of a byte, without counting all lines before it each time.
+    fn position(&self, offset: usize) -> Position {
+        let lines = self.lines.get_or_init(|| {
+            let breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(breaks).collect()
+        });
+        let offset = self.text.floor_char_boundary(offset);
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = lines[line.saturating_sub(1)];
+        Position {
+            line,
+            column: self.text[start..offset].chars().count() + 1,
+        }
+    }
+
+    /// The line of that number, from 1.
+    fn line(&self, number: usize) -> &str {
+        let start = self.lines.get().and_then(|lines| lines.get(number - 1));
+        let rest = &self.text[start.copied().unwrap_or(0)..];
+        rest.lines().next().unwrap_or_default()
+    }
 }
 
 /// A place in a file.
@@ -104,16 +144,32 @@ impl Diagnostic {
 impl Spot {
     /// Line and column.
     pub fn position(&self) -> Position {
-        Position::of(&self.file.text, self.span.start)
+        self.file.position(self.span.start)
     }
 }
 
 /// What people read: all of them, with an empty line between, and how many there are.
 pub fn render(diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
+    let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for diagnostic in diagnostics {
-        render_one(diagnostic, &mut text).expect("a String takes everything");
-        text.push('\n');
+        let file = diagnostic.spot.file.path.as_str();
+        let told = told.entry((diagnostic.kind, file)).or_default();
+        *told += 1;
+        if *told <= OF_A_KIND_MAX {
+            render_one(diagnostic, &mut text).expect("a String takes everything");
+            text.push('\n');
+        }
+    }
+    for ((kind, file), number) in told {
+        if let Some(more) = number.checked_sub(OF_A_KIND_MAX).filter(|more| *more > 0) {
+            let file = safe(file);
+            writeln!(
+                text,
+                "and {more} more of the kind `{kind}` in {file}; `-o json` lists all\n"
+            )
+            .expect("a String takes everything");
+        }
     }
     if diagnostics.len() > 1 {
         let errors = diagnostics
@@ -139,14 +195,14 @@ fn render_one(diagnostic: &Diagnostic, text: &mut String) -> std::fmt::Result {
         Level::Error => "error",
         Level::Warning => "warning",
     };
-    writeln!(text, "{level}: {}", diagnostic.message)?;
+    writeln!(text, "{level}: {}", safe(&diagnostic.message))?;
 
     let spot = &diagnostic.spot;
     let Position { line, column } = spot.position();
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     writeln!(text, "{margin}┌─ {}:{line}:{column}", spot.file.path)?;
-    let source = spot.file.text.lines().nth(line - 1).unwrap_or_default();
+    let source = spot.file.line(line);
     if !source.trim().is_empty() {
         let before: String = source.chars().take(column - 1).collect();
         let marked = &spot.file.text[spot.span.start..spot.span.end];
@@ -165,25 +221,22 @@ fn render_one(diagnostic: &Diagnostic, text: &mut String) -> std::fmt::Result {
         }
     }
     for note in &diagnostic.notes {
-        writeln!(text, "{margin}= {note}")?;
+        writeln!(text, "{margin}= {}", safe(note))?;
     }
     if let Some(hint) = &diagnostic.hint {
-        writeln!(text, "hint: {hint}")?;
+        writeln!(text, "hint: {}", safe(hint))?;
     }
     Ok(())
 }
 
-/// A piece of a file as a terminal may show it: tabs as one space, nothing that would move the
-/// cursor, not wider than [`SNIPPET_WIDTH_MAX`].
+/// A piece of a file as a terminal may show it: tabs as one space, what hides written out, not wider
+/// than [`SNIPPET_WIDTH_MAX`].
 fn shown(piece: &str) -> String {
     let mut shown = String::new();
     let mut width = 0;
-    for c in piece.chars() {
-        let c = match c {
-            '\t' => ' ',
-            c if c.is_control() || c == '\u{feff}' => continue,
-            c => c,
-        };
+    // What is behind the widest line need not be looked at.
+    let piece: String = piece.chars().take(SNIPPET_WIDTH_MAX + 1).collect();
+    for c in safe(&piece.replace('\t', " ")).chars() {
         width += c.width().unwrap_or(0);
         if width > SNIPPET_WIDTH_MAX {
             shown.push('…');

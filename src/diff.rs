@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let planned = match planned {
         Ok(planned) => planned,
         Err(refusal) => {
-            return plan::refuse(refusal, crate::cli::Format::Table, &loaded, output);
+            return plan::refuse(refusal, plan::Form::Table, &loaded, output);
         }
     };
     let diff = planner::diff::diff(

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 }
 
 /// The one VM of the inventory that `text` means.
-fn one_vm(text: &str, inventory: &Inventory) -> Result<VmKey, Failure> {
+pub(crate) fn one_vm(text: &str, inventory: &Inventory) -> Result<VmKey, Failure> {
     let index = Index::of(inventory);
     let found = reference::find(text, &index);
     let text = text.to_owned();
@@ -104,13 +104,13 @@ fn one_vm(text: &str, inventory: &Inventory) -> Result<VmKey, Failure> {
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
     /// Neither a code nor a VM.
-    #[error("explain `{text}`: no finding has that code, and no VM that name")]
+    #[error("tell what `{text}` is: no finding has that code, and no VM that name")]
     Unknown {
         /// As written.
         text: String,
     },
     /// Several VMs.
-    #[error("explain `{text}`: {number} VMs are called so")]
+    #[error("tell what `{text}` is: {number} VMs are called so")]
     Ambiguous {
         /// As written.
         text: String,

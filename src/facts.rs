@@ -93,7 +93,7 @@ pub fn read(
         fail("table-not-utf8", message, Some("save it as \"CSV UTF-8\""));
         return None;
     };
-    let file = Arc::new(SourceFile { path, text });
+    let file = Arc::new(SourceFile::new(path, text));
     parse(&file, found)
 }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use schemas::shown::shown;
+
 use crate::diagnostic::{self, Diagnostic};
 use crate::exit::Outcome;
 
@@ -82,14 +84,15 @@ impl Failure {
         match &self.what {
             What::Diagnostics(diagnostics) => diagnostic::render(diagnostics),
             What::Error { error, hint } => {
-                let mut text = format!("error: failed to {error}\n");
+                let mut text = format!("error: failed to {}\n", shown(&error.to_string()));
                 let mut cause = error.source();
                 while let Some(error) = cause {
-                    writeln!(text, "  because: {error}").expect("a String takes everything");
+                    writeln!(text, "  because: {}", shown(&error.to_string()))
+                        .expect("a String takes everything");
                     cause = error.source();
                 }
                 if let Some(hint) = hint {
-                    writeln!(text, "hint: {hint}").expect("a String takes everything");
+                    writeln!(text, "hint: {}", shown(hint)).expect("a String takes everything");
                 }
                 text
             }

@@ -137,19 +137,28 @@ impl LoadedPlan {
         }
     }
 
-    /// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`. An inline site's fields
-    /// begin with `inlineSite.`.
+    /// Where a field of plan or site stands, as in `plans/erp/plan.yaml:22`.
     pub fn locate(&self, path: &str) -> String {
+        let spot = self.spot_of(path);
+        format!("{}:{}", spot.file.path, spot.position().line)
+    }
+
+    /// Where a field of plan or site stands. An inline site's fields begin with `inlineSite.`.
+    pub fn spot_of(&self, path: &str) -> Spot {
         // Only a site has these.
-        let of_site = ["sources[", "targets[", "windows[", "freezes["]
-            .iter()
-            .any(|field| path.starts_with(field));
-        let path = format!("spec.{path}");
-        let spot = match &self.site_file {
+        let of_site = [
+            "sources[", "targets[", "windows[", "freezes[", "facts[", "require[",
+        ]
+        .iter()
+        .any(|field| path.starts_with(field));
+        let path = match path {
+            "" => "spec".to_owned(),
+            path => format!("spec.{path}"),
+        };
+        match &self.site_file {
             Some(site) if of_site => site.spot(&path),
             _ => self.plan.spot(&path),
-        };
-        format!("{}:{}", spot.file.path, spot.position().line)
+        }
     }
 
     /// The folder of the plan's file, where `inventory/` and `waves/` are.
@@ -254,10 +263,7 @@ pub fn file<T: File>(path: &Utf8Path) -> Result<Loaded<T>, Failure> {
         })
     })?;
     let read = yaml::read::<T>(&text);
-    let file = Arc::new(SourceFile {
-        path: path.to_owned(),
-        text,
-    });
+    let file = Arc::new(SourceFile::new(path.to_owned(), text));
     match read {
         Ok(document) => Ok(Loaded {
             value: document.value,

@@ -4,10 +4,14 @@
 //! dropped, and the command goes on to its end. Data that is lost for any other reason (a full
 //! disk) makes the exit code say so: see [`Output::lost`].
 
+use std::borrow::Cow;
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use schemas::shown;
+use serde::de::IgnoredAny;
 
 use crate::cli::Global;
 
@@ -76,9 +80,16 @@ impl Output {
         self.talk != Talk::Nothing && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Prints data, exactly as it is, to stdout.
+    /// Prints data to stdout, exactly as it is, but for characters that would hide or forge some of
+    /// it: those are written out, in JSON as JSON does it. None of our own output has any.
     pub fn data(&self, text: &str) {
-        if let Err(error) = print(io::stdout().lock(), text)
+        let lines = shown::lines(text);
+        let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let safe = match lines {
+            Cow::Owned(_) if is_json() => shown::json(text),
+            lines => lines,
+        };
+        if let Err(error) = print(io::stdout().lock(), &safe)
             && error.kind() != ErrorKind::BrokenPipe
             && !self.lost.swap(true, Ordering::Relaxed)
         {
@@ -110,7 +121,7 @@ impl Output {
     /// Prints what went wrong to stderr; `--quiet` does not hide it.
     pub fn complain(&self, text: &str) {
         // Where stderr is gone, nobody is left to tell but the exit code.
-        let _ = print(io::stderr().lock(), text);
+        let _ = print(io::stderr().lock(), &shown::lines(text));
     }
 }
 

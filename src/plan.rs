@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kube::ResourceExt as _;
+use planner::resolve::selection;
 use planner::{Keep, Planned, Refusal};
 use schemas::finding::Finding;
 use schemas::ids::WaveName;
@@ -15,10 +16,11 @@ use schemas::yaml;
 use serde_json::{Value, json};
 
 use self::files::{Change, FileChange, Files};
-use crate::cli::{Format, InputArguments, PlanArgument};
+use crate::cli::{InputArguments, PlanArgument};
 use crate::diagnostic::{self, Diagnostic};
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::findings::{self, FailOn, Found};
 use crate::load::{self, Inputs, LoadedPlan};
 use crate::output::Output;
 use crate::target;
@@ -38,9 +40,16 @@ pub struct Arguments {
     /// Where the waves go; the forecast goes beside that folder [default: `waves` beside the plan]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
-    /// Print as a table, JSON or YAML
+    /// Print as a table, JSON or YAML; or what was found only, as SARIF, JUnit or GitHub annotations
     #[arg(long, short, value_enum, default_value_t)]
-    output: Format,
+    output: Form,
+    /// Refuse, and write nothing, where something is found that is as bad as this and not waived
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    fail_on: Option<FailOn>,
+    /// Say which selector takes each VM and why others do not, and write nothing; of the VMs that a
+    /// glob on `NAME`, `SOURCE/NAME` or `SOURCE/ID` means, everything
+    #[arg(long, value_name = "VM", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    show_selection: Option<String>,
     /// Keep what is approved or running where it is, and place the rest around it
     #[arg(long)]
     keep: bool,
@@ -55,17 +64,42 @@ pub struct Arguments {
     detailed_exitcode: bool,
 }
 
+/// Forms of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// What was found, for code scanning (SARIF 2.1.0)
+    Sarif,
+    /// What was found, for CI (JUnit's XML)
+    Junit,
+    /// What was found, as annotations of GitHub Actions
+    Github,
+}
+
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let Inputs {
         plan: loaded,
         inventory,
         committed,
-    } = load::inputs(
+    } = match load::inputs(
         &arguments.plan.plan,
         &arguments.input,
         arguments.out.as_ref(),
-    )?;
+    ) {
+        Ok(inputs) => inputs,
+        Err(failure) => return unreadable(failure, arguments.output, output),
+    };
+    if let Some(wanted) = &arguments.show_selection {
+        show_selection(arguments, &loaded, &inventory, wanted, output);
+        return Ok(Outcome::Done);
+    }
     tell_gaps(&inventory, output);
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
     let keep = if arguments.keep {
@@ -87,21 +121,34 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if arguments.tradeoff {
         let tradeoff = planner::tradeoff::tradeoff(&decided.problem);
         match arguments.output {
-            Format::Table => output.data(&tradeoff.text()),
-            format => {
+            Form::Json => {
                 let value = serde_json::to_value(&tradeoff).expect("it has a JSON form");
-                data(format, &value, output);
+                output.data(&format!("{value:#}\n"));
             }
+            Form::Yaml => output.data(&yaml::write(&tradeoff)),
+            _ => output.data(&tradeoff.text()),
         }
         return Ok(Outcome::Done);
     }
     let files = Files::of(&decided, &folder);
     let keep = named_waves(&loaded, &inventory)?;
     let changes = files.compare(&loaded, &keep)?;
+    let warnings = loaded.diagnostics(&decided.warnings);
+    let found = Found {
+        plan: Some(&loaded),
+        diagnostics: &warnings,
+        findings: &decided.report.findings,
+    };
+    if arguments.fail_on.is_some_and(|on| found.fails(on)) {
+        print(arguments, &found, &decided, &[], output);
+        let what = findings::told(found.findings);
+        return Err(Failure::refused(PlanError::Failed(what))
+            .hint("nothing was written; mend or waive them, or leave out `--fail-on`"));
+    }
     if !arguments.check {
         files::apply(&changes)?;
     }
-    print(arguments, &loaded, &decided, &changes, output);
+    print(arguments, &found, &decided, &changes, output);
     let differs = changes.iter().any(FileChange::is_change);
     Ok(
         match (differs, arguments.check, arguments.detailed_exitcode) {
@@ -174,10 +221,26 @@ fn named_waves(
     Ok(named)
 }
 
+/// Tells why the files could not be read, in the form that was asked for.
+fn unreadable(failure: Failure, format: Form, output: &Output) -> Result<Outcome, Failure> {
+    match failure.as_diagnostics() {
+        Some(diagnostics) if format != Form::Table => {
+            let found = Found {
+                plan: None,
+                diagnostics,
+                findings: &[],
+            };
+            data(format, &found, json!({ "planned": false }), output);
+            Ok(failure.outcome)
+        }
+        _ => Err(failure),
+    }
+}
+
 /// Tells why there is no plan.
 pub(crate) fn refuse(
     refusal: Refusal,
-    format: Format,
+    format: Form,
     loaded: &LoadedPlan,
     output: &Output,
 ) -> Result<Outcome, Failure> {
@@ -187,13 +250,13 @@ pub(crate) fn refuse(
         Refusal::Unsound(violations) => return Err(PlanError::unsound(violations)),
     };
     let diagnostics = loaded.diagnostics(&found);
-    if format != Format::Table {
-        let found: Vec<Value> = diagnostics.iter().map(Diagnostic::to_json).collect();
-        data(
-            format,
-            &json!({ "planned": false, "diagnostics": found, "findings": findings }),
-            output,
-        );
+    if format != Form::Table {
+        let found = Found {
+            plan: Some(loaded),
+            diagnostics: &diagnostics,
+            findings: &findings,
+        };
+        data(format, &found, json!({ "planned": false }), output);
         return Ok(Outcome::Refused);
     }
     if findings.is_empty() {
@@ -214,22 +277,23 @@ fn in_words(findings: &[Finding], loaded: &LoadedPlan) -> String {
 
 fn print(
     arguments: &Arguments,
-    loaded: &LoadedPlan,
+    found: &Found<'_>,
     planned: &Planned,
     changes: &[FileChange],
     output: &Output,
 ) {
-    let warnings = loaded.diagnostics(&planned.warnings);
-    if arguments.output != Format::Table {
+    let (Some(loaded), warnings) = (found.plan, found.diagnostics) else {
+        return;
+    };
+    if arguments.output != Form::Table {
         let mut report = serde_json::to_value(&planned.report).expect("the report has a JSON form");
         report["planned"] = true.into();
-        report["diagnostics"] = warnings.iter().map(Diagnostic::to_json).collect();
         report["files"] = changes.iter().map(FileChange::to_json).collect();
-        data(arguments.output, &report, output);
+        data(arguments.output, found, report, output);
         return;
     }
     if !warnings.is_empty() {
-        output.complain(&diagnostic::render(&warnings));
+        output.complain(&diagnostic::render(warnings));
     }
     output.data(&planner::report::text::render(&planned.report, &|path| {
         Some(loaded.locate(path))
@@ -251,11 +315,38 @@ fn next(folder: &Utf8Path) -> String {
     format!("commit {folder} for review, then `windrow approve` and `windrow apply` its waves")
 }
 
-fn data(format: Format, value: &Value, output: &Output) {
+/// Prints what was found; as JSON and YAML with the rest of `report`.
+fn data(format: Form, found: &Found<'_>, mut report: Value, output: &Output) {
     match format {
-        Format::Yaml => output.data(&yaml::write(value)),
-        Format::Json | Format::Table => output.data(&format!("{value:#}\n")),
+        Form::Sarif => return output.data(&found.sarif()),
+        Form::Junit => return output.data(&found.junit()),
+        Form::Github => return output.data(&found.github()),
+        Form::Table | Form::Json | Form::Yaml => {}
     }
+    report["diagnostics"] = found.diagnostics.iter().map(Diagnostic::to_json).collect();
+    report["findings"] = found.json().into();
+    match format {
+        Form::Yaml => output.data(&yaml::write(&report)),
+        _ => output.data(&format!("{report:#}\n")),
+    }
+}
+
+/// Prints which selector takes each VM.
+fn show_selection(
+    arguments: &Arguments,
+    loaded: &LoadedPlan,
+    inventory: &Inventory,
+    wanted: &str,
+    output: &Output,
+) {
+    let wanted = Some(wanted).filter(|wanted| !wanted.is_empty());
+    let told = selection::selection(&loaded.plan.value, loaded.site(), inventory, wanted);
+    let value = || serde_json::to_value(&told).expect("it has a JSON form");
+    output.data(&match arguments.output {
+        Form::Json => format!("{:#}\n", value()),
+        Form::Yaml => yaml::write(&value()),
+        _ => told.text(wanted.is_some(), &|path| loaded.locate(path)),
+    });
 }
 
 /// Why there is no plan.
@@ -264,6 +355,9 @@ pub(crate) enum PlanError {
     /// Blockers, and the policy refuses the plan for them.
     #[error("plan: {} block{} it", planner::diagnostic::count(*.0, "finding"), if *.0 == 1 { "s" } else { "" })]
     Blocked(usize),
+    /// Findings that `--fail-on` does not let pass.
+    #[error("plan: there are {0}")]
+    Failed(String),
     /// The schedule breaks a rule.
     #[error("make a sound schedule")]
     Unsound(#[source] planner::schedule::Violation),

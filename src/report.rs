@@ -4,7 +4,7 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::{Format, InputArguments, PlanArgument};
+use crate::cli::{InputArguments, PlanArgument};
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::load::{self, Inputs};
@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let planned = planner::plan_after(&loaded.plan.value, loaded.site(), &inventory, &committed);
     let planned = match planned {
         Ok(planned) => planned,
-        Err(refusal) => return plan::refuse(refusal, Format::Table, &loaded, output),
+        Err(refusal) => return plan::refuse(refusal, plan::Form::Table, &loaded, output),
     };
     let text = render(arguments.output, &planned, &|path| {
         Some(loaded.locate(path))

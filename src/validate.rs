@@ -1,6 +1,6 @@
 //! `windrow validate`: a plan and its site, offline and in milliseconds.
 
-use planner::diagnostic::{Kind, Problem};
+use planner::diagnostic::{Kind, Problem, count};
 use planner::resolve::resolve;
 use schemas::inventory::Inventory;
 use serde_json::json;
@@ -9,6 +9,7 @@ use crate::cli::PlanArgument;
 use crate::diagnostic::{self, Diagnostic, Level};
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::findings::{FailOn, Found};
 use crate::load::{self, LoadedPlan};
 use crate::output::Output;
 
@@ -24,9 +25,12 @@ pub struct Arguments {
     /// The day on which ages of facts and expiries are judged [default: that of the plan's `start`]
     #[arg(long, value_name = "DATE")]
     as_of: Option<jiff::civil::Date>,
-    /// Print what was found as text or as JSON
+    /// Print what was found as text, JSON, SARIF, JUnit or GitHub annotations
     #[arg(long, short, value_enum, default_value_t)]
     output: Form,
+    /// Exit with 1 where something is found that is as bad as this
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    fail_on: Option<FailOn>,
 }
 
 /// Forms of the answer.
@@ -37,31 +41,53 @@ enum Form {
     Text,
     /// For programs, on stdout
     Json,
+    /// For code scanning (SARIF 2.1.0)
+    Sarif,
+    /// For CI (JUnit's XML)
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let answer = check(arguments);
-    match (arguments.output, &answer) {
-        (Form::Text, Ok((plan, warnings))) => {
-            if !warnings.is_empty() {
-                output.complain(&diagnostic::render(warnings));
+    let (plan, found, valid) = match &answer {
+        Ok((plan, warnings)) => (Some(plan), warnings.as_slice(), true),
+        Err(failure) => match failure.as_diagnostics() {
+            Some(found) => (None, found, false),
+            None => return answer.map(|_| Outcome::Done),
+        },
+    };
+    let told = Found {
+        plan,
+        diagnostics: found,
+        findings: &[],
+    };
+    let fails = valid && arguments.fail_on.is_some_and(|on| told.fails(on));
+    match arguments.output {
+        Form::Text => match (&answer, plan) {
+            (Ok(_), Some(plan)) => {
+                if !found.is_empty() {
+                    output.complain(&diagnostic::render(found));
+                }
+                if !fails {
+                    let workloads = count(plan.spec().workloads.len(), "workload");
+                    output.say(&format!("plan `{}` is valid: {workloads}", plan.name()));
+                }
             }
-            let workloads = plan.spec().workloads.len();
-            let plural = if workloads == 1 { "" } else { "s" };
-            output.say(&format!(
-                "plan `{}` is valid: {workloads} workload{plural}",
-                plan.name()
-            ));
-        }
-        (Form::Json, Ok((_, warnings))) => output.data(&json(true, warnings)),
-        (Form::Json, Err(failure)) if let Some(found) = failure.as_diagnostics() => {
-            output.data(&json(false, found));
-            return Ok(failure.outcome);
-        }
-        (_, Err(_)) => {}
+            _ => return answer.map(|_| Outcome::Done),
+        },
+        Form::Json => output.data(&json(valid, found)),
+        Form::Sarif => output.data(&told.sarif()),
+        Form::Junit => output.data(&told.junit()),
+        Form::Github => output.data(&told.github()),
     }
-    answer.map(|_| Outcome::Done)
+    Ok(match &answer {
+        Err(failure) => failure.outcome,
+        Ok(_) if fails => Outcome::Refused,
+        Ok(_) => Outcome::Done,
+    })
 }
 
 /// The plan with warnings about it, if it has no errors.

@@ -13,6 +13,7 @@
 //! which an inventory lists its VMs.
 
 pub mod check;
+pub mod coverage;
 pub mod critical;
 pub mod diagnostic;
 pub mod diff;
@@ -29,6 +30,7 @@ pub mod manifests;
 mod markdown;
 pub mod pipeline;
 mod predict;
+pub mod remedy;
 pub mod report;
 pub mod resolve;
 pub mod schedule;

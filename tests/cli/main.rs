@@ -2,6 +2,9 @@
 
 mod diff;
 mod draft;
+mod findings;
 mod harness;
 mod help;
+mod hostile;
+mod selecting;
 mod validate;

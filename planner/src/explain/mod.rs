@@ -3,12 +3,14 @@
 //! Each part is a [`Section`] made in a file of its own; what a part has nothing to say about is
 //! left out. Nothing is decided here.
 
+mod facts;
 mod findings;
 mod place;
 mod schedule;
 
 use schemas::ids::{VmKey, VmName};
-use schemas::inventory::{Inventory, Vm};
+use schemas::inventory::{Inventory, Observed, Vm};
+use schemas::shown::shown;
 use serde::Serialize;
 
 use crate::pipeline::Planned;
@@ -46,6 +48,7 @@ pub(crate) struct Subject<'a> {
     planned: &'a Planned,
     key: &'a VmKey,
     vm: &'a Vm,
+    seen: Option<&'a Observed>,
     /// Where a field of plan or site stands, as in `plan.yaml:22`.
     locate: &'a dyn Fn(&str) -> String,
 }
@@ -57,16 +60,22 @@ pub fn explain(
     key: &VmKey,
     locate: &dyn Fn(&str) -> String,
 ) -> Option<Explained> {
-    let vm = Index::of(inventory).vm(key)?;
+    let index = Index::of(inventory);
+    let vm = index.vm(key)?;
+    let observed = index
+        .source(&key.source)
+        .map(|source| &source.inventory.observed);
     let subject = Subject {
         planned,
         key,
         vm,
+        seen: observed.and_then(|observed| observed.get(key.id.as_str())),
         locate,
     };
     let parts = [
         ("source", place::source(&subject)),
         ("plan", place::plan(&subject)),
+        ("facts", facts::lines(&subject)),
         ("schedule", schedule::lines(&subject)),
         ("findings", findings::lines(&subject)),
     ];
@@ -85,11 +94,12 @@ pub fn explain(
 impl Explained {
     /// In words: the VM, then each part below its title.
     pub fn text(&self) -> String {
-        let mut text = format!("{}  {}\n", self.name, self.vm);
+        let mut text = shown(&format!("{}  {}", self.name, self.vm)).into_owned();
+        text.push('\n');
         for section in &self.sections {
             text.push_str(&format!("\n{}\n", section.title));
             for line in &section.lines {
-                crate::report::text::paragraph(&mut text, "  ", line);
+                crate::report::text::paragraph(&mut text, "  ", &shown(line));
             }
         }
         text

@@ -18,7 +18,7 @@ pub use twins::{Twin, TwinVm, Twins};
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use schemas::finding::{Finding, Severity};
+use schemas::finding::{Finding, Severity, Subject};
 use schemas::forecast::{Band, ImportForecast};
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
@@ -96,6 +96,9 @@ pub struct PlanReport {
     /// Names that several VMs of one source bear, where the plan moves one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub twins: Vec<Twins>,
+    /// Workloads whose VMs have findings, the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<WorkloadFindings>,
     /// All findings, the worst first.
     pub findings: Vec<Finding>,
     /// What the plan needs of what is limited, beside what there is.
@@ -204,6 +207,61 @@ fn workload_lines(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<WorkloadLine>
             })
         })
         .collect()
+}
+
+/// What was found of one workload's VMs, waived findings apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadFindings {
+    /// Which.
+    pub workload: WorkloadName,
+    /// Blockers.
+    pub blockers: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// The rest.
+    pub infos: usize,
+}
+
+impl WorkloadFindings {
+    fn of(checked: &Checked) -> Vec<Self> {
+        let plan = &checked.plan;
+        let moving = plan.vms.iter().map(|vm| (&vm.key, &vm.workload));
+        let gone = plan
+            .exclusions
+            .iter()
+            .map(|gone| (&gone.key, &gone.workload));
+        let workloads: BTreeMap<&VmKey, &WorkloadName> = moving.chain(gone).collect();
+        let mut counts: BTreeMap<&WorkloadName, [usize; 3]> = BTreeMap::new();
+        for finding in checked.findings.iter().filter(|f| f.waived_by.is_none()) {
+            let workload = match &finding.subject {
+                Subject::Vm { key, .. } => workloads.get(key).copied(),
+                Subject::Workload(name) => Some(name),
+                _ => None,
+            };
+            if let Some(workload) = workload {
+                let severity = match finding.severity {
+                    Severity::Blocker => 0,
+                    Severity::Warning => 1,
+                    Severity::Info => 2,
+                };
+                counts.entry(workload).or_default()[severity] += 1;
+            }
+        }
+        let mut lines: Vec<Self> = counts
+            .into_iter()
+            .map(|(workload, [blockers, warnings, infos])| Self {
+                workload: workload.clone(),
+                blockers,
+                warnings,
+                infos,
+            })
+            .collect();
+        lines.sort_by(|a, b| {
+            (b.blockers, b.warnings, &a.workload).cmp(&(a.blockers, a.warnings, &b.workload))
+        });
+        lines
+    }
 }
 
 /// One wave in a line.
@@ -333,6 +391,7 @@ impl PlanReport {
             },
             left_out,
             twins: twins::of(plan, inventory),
+            found: WorkloadFindings::of(checked),
             findings: checked.findings.clone(),
             capacity: checked.capacity.clone(),
             losses: checked.losses.clone(),

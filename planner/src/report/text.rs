@@ -1,5 +1,6 @@
 //! The report in words, at most 100 columns wide and readable without colour.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -9,7 +10,7 @@ use schemas::units::Bytes;
 
 use super::beside;
 use super::clock::Clock;
-use super::{LeftOut, PlanReport, TargetFit, WaveLine};
+use super::{LeftOut, PlanReport, TargetFit, WaveLine, WorkloadFindings};
 use crate::check::table;
 use crate::diagnostic::{count, list};
 
@@ -18,6 +19,10 @@ const WIDTH_MAX: usize = 100;
 /// Most reasons for leaving VMs out that are told; JSON has them all.
 const REASONS_SHOWN_MAX: usize = 12;
 
+/// From so many open findings on they are told by workload too.
+const FINDINGS_BY_WORKLOAD_MIN: usize = 20;
+/// Most workloads that are told with what was found in them; JSON has them all.
+const WORKLOADS_SHOWN_MAX: usize = 10;
 /// Most names of several VMs that are told; JSON has them all.
 const TWINS_SHOWN_MAX: usize = 5;
 
@@ -39,6 +44,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
     if !report.findings.is_empty() {
         text.push('\n');
         text.push_str(&findings(&report.findings, locate));
+        by_workload(&mut text, report);
     }
     beside::room(&mut text, report);
     beside::losses(&mut text, report);
@@ -369,6 +375,39 @@ fn twins(text: &mut String, report: &PlanReport) {
     }
 }
 
+/// Whose VMs have most of what was found, where that is more than can be looked through.
+fn by_workload(text: &mut String, report: &PlanReport) {
+    let open = report
+        .findings
+        .iter()
+        .filter(|finding| finding.waived_by.is_none());
+    if open.count() < FINDINGS_BY_WORKLOAD_MIN {
+        return;
+    }
+    let workload = |line: &WorkloadFindings| {
+        let parts = [(line.blockers, "blocker"), (line.warnings, "warning")];
+        let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+        let parts: Vec<String> = parts.map(|(number, noun)| count(number, noun)).collect();
+        format!("{}: {}", line.workload, parts.join(", "))
+    };
+    let worst = report
+        .found
+        .iter()
+        .filter(|line| line.blockers + line.warnings > 0);
+    let mut lines: Vec<String> = worst.map(workload).collect();
+    let more = lines.len().saturating_sub(WORKLOADS_SHOWN_MAX);
+    lines.truncate(WORKLOADS_SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!(
+            "{}; `-o json` lists all",
+            count(more, "more workload")
+        ));
+    }
+    if !lines.is_empty() {
+        paragraph(text, "  ", &format!("by workload: {}", lines.join("; ")));
+    }
+}
+
 /// Findings in words: how many, then one entry for each code, with the VMs that have it.
 pub fn findings(findings: &[Finding], locate: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
@@ -386,6 +425,16 @@ pub fn findings(findings: &[Finding], locate: &dyn Fn(&str) -> Option<String>) -
         );
         groups.entry(key).or_default().push(finding);
     }
+    // The worst first, and of those what most have; within a code the remedies stay together.
+    let mut by_code: BTreeMap<(Severity, bool, &str), usize> = BTreeMap::new();
+    for ((severity, waived, code, _), group) in &groups {
+        *by_code.entry((*severity, *waived, code)).or_default() += group.len();
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|((severity, waived, code, _), _)| {
+        let number = by_code[&(*severity, *waived, *code)];
+        (*severity, *waived, Reverse(number), *code)
+    });
     for ((severity, waived, code, remedy), group) in groups {
         let word = match (severity, waived) {
             (_, true) => "waived",
@@ -498,6 +547,9 @@ pub(crate) fn paragraph(text: &mut String, indent: &str, prose: &str) {
     let mut line = indent.to_owned();
     let mut empty = true;
     let start = text.len();
+    // The space that holds a value together is ours; whatever else hides is somebody else's.
+    let pieces: Vec<_> = prose.split(NO_BREAK).map(shown).collect();
+    let prose = pieces.join(NO_BREAK);
     for word in prose.split(' ') {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH_MAX {
             text.push_str(line.trim_end());

@@ -22,6 +22,7 @@ pub struct SourceIndex<'a> {
     by_id: BTreeMap<&'a VmId, &'a Vm>,
     by_name: BTreeMap<&'a VmName, Vec<&'a Vm>>,
     storage_names: BTreeMap<&'a str, &'a str>,
+    rule_names: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Index<'a> {
@@ -63,6 +64,11 @@ impl<'a> SourceIndex<'a> {
             inventory,
             by_id,
             by_name,
+            rule_names: inventory
+                .rules
+                .iter()
+                .filter_map(|rule| Some((rule.id.as_str(), rule.name.as_deref()?)))
+                .collect(),
             storage_names: storage
                 .map(|place| (place.id.as_str(), place.name.as_str()))
                 .collect(),
@@ -72,6 +78,11 @@ impl<'a> SourceIndex<'a> {
     /// The name of a datastore or volume type; its id where the snapshot has no name for it.
     pub fn storage_name<'n>(&'n self, id: &'n str) -> &'n str {
         self.storage_names.get(id).copied().unwrap_or(id)
+    }
+
+    /// The name of a server group or another rule, if it has one.
+    pub fn rule_name(&self, id: &str) -> Option<&'a str> {
+        self.rule_names.get(id).copied()
     }
 
     /// What kind of place it is.

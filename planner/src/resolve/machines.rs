@@ -254,6 +254,23 @@ impl<'a> Ledger<'a> {
     }
 }
 
+/// The VMs of all sources that a ledger says run on their target, each with that target: also those
+/// that no plan selects any more.
+pub fn moved(inventory: &Inventory) -> BTreeMap<VmKey, TargetName> {
+    let (index, ledger) = (Index::of(inventory), Ledger::new(inventory));
+    let mut moved = BTreeMap::new();
+    for (source, vms) in index.sources() {
+        for vm in vms.vms() {
+            if let Some((_, there)) = ledger.find(&machine_id(vms, vm), vm)
+                && there.stage == Stage::Running
+            {
+                moved.insert(VmKey::new(source.clone(), vm.id.clone()), there.target);
+            }
+        }
+    }
+    moved
+}
+
 /// For each VM that `machines` speaks of, the entry's position.
 pub(super) fn own_entries(
     spec: &PlanSpec,

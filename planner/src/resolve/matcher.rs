@@ -253,7 +253,10 @@ impl Field<'_> {
                 .iter()
                 .filter_map(|disk| disk.storage.as_deref())
                 .any(|id| holds(source.storage_name(id))),
-            Self::ServerGroup => vm.server_groups.iter().any(|group| holds(group)),
+            Self::ServerGroup => vm
+                .server_groups
+                .iter()
+                .any(|group| source.rule_name(group).is_some_and(&mut *holds) || holds(group)),
             Self::Vapp => vm.vapp.as_deref().is_some_and(holds),
         }
     }

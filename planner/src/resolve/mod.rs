@@ -16,6 +16,7 @@ mod order;
 pub(crate) mod pattern;
 pub mod reference;
 mod select;
+pub mod selection;
 mod services;
 mod site;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use expand::Generated;
 pub use facts::{Facts, ResolvedRequirement};
 pub use freezes::ResolvedFreeze;
 pub use index::{Index, SourceIndex};
+pub use machines::moved;
 pub use services::ResolvedService;
 
 /// A plan in which nothing is left to choose but the time.

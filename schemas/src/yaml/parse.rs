@@ -5,6 +5,7 @@
 //! ends it.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::path::{self, PathIndex, Place, Position, Span};
 use super::plain::{self, Plain};
-use super::problem::{Problem, ProblemKind};
+use super::problem::{PROBLEMS_MAX, Problem, ProblemKind};
 
 /// What the strict pass gives.
 pub(super) struct Parsed {
@@ -160,7 +161,9 @@ impl<'t> Walk<'t> {
             let field_path = path::field(path, &key);
             let (event, span) = self.next()?;
             let value = self.node(event, span, &field_path, Some(key_span))?;
-            if let Some(first) = keys.get(&key) {
+            if keys.contains_key(&key) && self.problems.len() > PROBLEMS_MAX {
+                // Enough was noted.
+            } else if let Some(first) = keys.get(&key) {
                 let first = Position::of(self.text, first.start);
                 let kind = ProblemKind::RepeatedKey { key, first };
                 self.problem(&field_path, key_span, kind);
@@ -252,6 +255,11 @@ impl<'t> Walk<'t> {
     }
 
     fn problem(&mut self, path: &str, span: Span, kind: ProblemKind) {
+        let kind = match self.problems.len().cmp(&PROBLEMS_MAX) {
+            Ordering::Less => kind,
+            Ordering::Equal => ProblemKind::TooMany(PROBLEMS_MAX),
+            Ordering::Greater => return,
+        };
         let position = Position::of(self.text, span.start);
         self.problems.push(Problem {
             path: path.to_owned(),

@@ -4,6 +4,9 @@ use super::path::{Position, Span};
 use super::plain::Otherwise;
 use crate::suggest;
 
+/// Most mistakes that one pass over a file notes.
+pub(super) const PROBLEMS_MAX: usize = 1000;
+
 /// Something that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
@@ -56,6 +59,11 @@ pub enum ProblemKind {
         /// How many it may have.
         max: usize,
     },
+    /// More mistakes than anybody reads; finding the place of each takes time.
+    #[error(
+        "there are more than {0} mistakes, and the rest of the file was not looked at for more"
+    )]
+    TooMany(usize),
     /// Nothing but comments.
     #[error("the file is empty")]
     Empty,
@@ -196,6 +204,7 @@ impl ProblemKind {
         match self {
             Self::Syntax(_) => "syntax",
             Self::TooBig { .. } => "too-big",
+            Self::TooMany(_) => "too-many",
             Self::Empty => "empty",
             Self::SecondDocument => "second-document",
             Self::Anchor(_) => "anchor",
@@ -229,6 +238,7 @@ impl ProblemKind {
             // Their texts say it already.
             Self::Syntax(_)
             | Self::TooBig { .. }
+            | Self::TooMany(_)
             | Self::WrongKind { .. }
             | Self::Limit { .. }
             | Self::Rule(_)

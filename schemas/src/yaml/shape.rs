@@ -1,13 +1,14 @@
 //! Whether a value has the shape of its kind: the same schema that the API server enforces, walked
 //! offline, so that all mistakes are told at once and with their places.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::path::{self, PathIndex, Position};
-use super::problem::{Problem, ProblemKind};
+use super::problem::{PROBLEMS_MAX, Problem, ProblemKind};
 use crate::suggest;
 
 /// Checks `value` against the structural `schema`. Paths in `skip` have been complained of already.
@@ -230,6 +231,11 @@ impl<'a> Walk<'a> {
 
     /// Notes a problem at the key of `path`, or at its value.
     fn problem(&mut self, path: &str, at_key: bool, kind: ProblemKind) {
+        let kind = match self.problems.len().cmp(&PROBLEMS_MAX) {
+            Ordering::Less => kind,
+            Ordering::Equal => ProblemKind::TooMany(PROBLEMS_MAX),
+            Ordering::Greater => return,
+        };
         let span = self.index.span(path, self.text, at_key);
         let position = Position::of(self.text, span.start);
         self.problems.push(Problem {
