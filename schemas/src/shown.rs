@@ -1,14 +1,14 @@
 //! Text that others wrote, made safe to show.
 //!
 //! Names of VMs, notes, cells of other people's tables and words of servers may hold anything. Every
-//! output (terminal, tables, SARIF, JUnit, annotations, JSON, CSV) shows such text through this
+//! output (terminal, tables, SARIF, `JUnit`, annotations, JSON, CSV) shows such text through this
 //! module, and adds the quoting of its own form.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// `text` with every character that could hide, reorder or forge what stands around it written as
-/// its escape: control characters (ANSI sequences begin with one), line and paragraph separators,
+/// its escape: control characters (terminal sequences begin with one), line and paragraph separators,
 /// marks that change the direction of writing, and those without any width.
 ///
 /// What is only unusual (other scripts, emoji, backslashes) stays. The result has no line break.

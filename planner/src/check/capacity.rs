@@ -154,7 +154,7 @@ fn request(row: &Row<'_>) -> Request {
     }
 }
 
-fn takes_machines(node: &&TargetNode) -> bool {
+fn takes_machines(node: &TargetNode) -> bool {
     node.ready && node.schedulable
 }
 
@@ -265,7 +265,12 @@ fn storage(
 }
 
 fn nodes(snapshot: &TargetInventory, total: &Total, line: &mut Line<'_>) {
-    let nodes: Vec<&TargetNode> = snapshot.about.nodes.iter().filter(takes_machines).collect();
+    let nodes: Vec<&TargetNode> = snapshot
+        .about
+        .nodes
+        .iter()
+        .filter(|node| takes_machines(node))
+        .collect();
     if snapshot.about.nodes.is_empty() || !total.known {
         return;
     }
@@ -450,7 +455,12 @@ pub const T04: Check = Check {
     run: |estate| {
         let mut largest: BTreeMap<&TargetName, (u64, u64)> = BTreeMap::new();
         for (name, snapshot) in &estate.inventory().targets {
-            for node in snapshot.about.nodes.iter().filter(takes_machines) {
+            for node in snapshot
+                .about
+                .nodes
+                .iter()
+                .filter(|node| takes_machines(node))
+            {
                 let (memory, cpu) = largest.entry(name).or_default();
                 *memory = (*memory).max(node.memory_bytes.0);
                 *cpu = (*cpu).max(node.cpu_milli);

@@ -171,11 +171,11 @@ pub const N04: Check = Check {
         estate.each(|row| {
             let stem =
                 (row.to.kind != SourceKind::Vmware).then(|| format!("{}-…img", row.to.machine));
-            let clash = stem.into_iter().chain(files(row)).find_map(|file| {
+
+            stem.into_iter().chain(files(row)).find_map(|file| {
                 let import = taken.get(&(&row.to.target, file.clone()))?;
                 Some(format!("import `{import}` has `{file}` too"))
-            });
-            clash
+            })
         })
     },
 };

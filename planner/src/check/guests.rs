@@ -242,10 +242,10 @@ fn t08(row: &Row<'_>) -> Option<Hit> {
     if windows {
         match boot_bus {
             Some(Bus::Scsi) => {
-                needs.push("its system disk will be on virtio-scsi (vioscsi)".to_owned())
+                needs.push("its system disk will be on virtio-scsi (vioscsi)".to_owned());
             }
             Some(Bus::Virtio) => {
-                needs.push("its system disk will be on virtio (viostor)".to_owned())
+                needs.push("its system disk will be on virtio (viostor)".to_owned());
             }
             Some(Bus::Sata | Bus::Usb) | None => {}
         }

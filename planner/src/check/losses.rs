@@ -124,7 +124,7 @@ pub(super) fn losses(estate: &Estate<'_>) -> Vec<Loss> {
     let mut losses: Vec<Loss> = KINDS
         .iter()
         .map(|(kind, code, title, look)| {
-            let lost = |row: &Row<'_>| entry(row, &look(row)?);
+            let lost = |row: &Row<'_>| Some(entry(row, &look(row)?));
             let vms = estate.rows().iter().filter_map(lost).collect();
             Loss {
                 kind,
@@ -139,12 +139,12 @@ pub(super) fn losses(estate: &Estate<'_>) -> Vec<Loss> {
     losses
 }
 
-fn entry(row: &Row<'_>, what: &str) -> Option<VmLoss> {
-    Some(VmLoss {
+fn entry(row: &Row<'_>, what: &str) -> VmLoss {
+    VmLoss {
         vm: row.to.key.clone(),
         name: row.to.name.clone(),
         what: shown(what).into_owned(),
-    })
+    }
 }
 
 /// Texts joined; nothing where there are none.
@@ -356,7 +356,7 @@ fn rules(estate: &Estate<'_>) -> Loss {
     }
     let lost = |row: &Row<'_>| {
         let key = (row.to.key.source.as_str(), row.to.key.id.as_str());
-        entry(row, &joined(by_vm.get(&key)?.clone())?)
+        Some(entry(row, &joined(by_vm.get(&key)?.clone())?))
     };
     Loss {
         kind: "placementRules",

@@ -179,7 +179,7 @@ pub const V09: Check = Check {
     run: |estate| {
         estate.each_of(SourceKind::Vmware, |row| {
             let snapshots = row.vm.snapshots.filter(|number| *number > 0);
-            let clone = (row.vm.disks.iter()).any(|disk| is_clone(disk));
+            let clone = (row.vm.disks.iter()).any(is_clone);
             let snapshots = snapshots.map(|number| count(number as usize, "snapshot"));
             match (snapshots, clone) {
                 (None, false) => None,

@@ -228,7 +228,7 @@ fn mac(f: Fixture, there: &str) -> Fixture {
         ..machine("lab", "test", false)
     };
     os(f, |vm| {
-        vm.nics[0].mac = Some("fa:16:3e:00:00:01".to_owned())
+        vm.nics[0].mac = Some("fa:16:3e:00:00:01".to_owned());
     })
     .target(|target| target.vms.push(there))
 }
@@ -293,12 +293,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "A03",
         |f| {
             ova(f, |vm| {
-                vm.ova.as_mut().expect("an OVA").manifest = Some("SHA512".to_owned())
+                vm.ova.as_mut().expect("an OVA").manifest = Some("SHA512".to_owned());
             })
         },
         |f| {
             ova(f, |vm| {
-                vm.ova.as_mut().expect("an OVA").manifest = Some("SHA1".to_owned())
+                vm.ova.as_mut().expect("an OVA").manifest = Some("SHA1".to_owned());
             })
         },
     ),
@@ -311,12 +311,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "A05",
         |f| {
             ova(f, |vm| {
-                vm.ova.as_mut().expect("an OVA").blank_disks = vec!["vmdisk2".to_owned()]
+                vm.ova.as_mut().expect("an OVA").blank_disks = vec!["vmdisk2".to_owned()];
             })
         },
         |f| {
             ova(f, |vm| {
-                vm.ova.as_mut().expect("an OVA").blank_disks = vec![]
+                vm.ova.as_mut().expect("an OVA").blank_disks = vec![];
             })
         },
     ),
@@ -324,13 +324,14 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "A06",
         |f| {
             ova(f, |vm| {
-                vm.ova.as_mut().expect("an OVA").incomplete_items = vec!["5: Connection".to_owned()]
+                vm.ova.as_mut().expect("an OVA").incomplete_items =
+                    vec!["5: Connection".to_owned()];
             })
         },
         |f| {
             ova(f, |vm| {
                 vm.ova.as_mut().expect("an OVA").incomplete_items =
-                    vec!["1: VirtualQuantity".to_owned()]
+                    vec!["1: VirtualQuantity".to_owned()];
             })
         },
     ),
@@ -339,13 +340,13 @@ const PAIRS: &[(&str, Change, Change)] = &[
         |f| {
             ova(f, |vm| {
                 vm.ova.as_mut().expect("an OVA").incomplete_items =
-                    vec!["1: VirtualQuantity".to_owned()]
+                    vec!["1: VirtualQuantity".to_owned()];
             })
         },
         |f| {
             ova(f, |vm| {
                 vm.ova.as_mut().expect("an OVA").incomplete_items =
-                    vec!["4: HostResource".to_owned()]
+                    vec!["4: HostResource".to_owned()];
             })
         },
     ),
@@ -353,7 +354,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "A08",
         |f| {
             ova(f, |vm| {
-                vm.disks[0].file = Some("legacy-disk1.vmdk.gz".to_owned())
+                vm.disks[0].file = Some("legacy-disk1.vmdk.gz".to_owned());
             })
         },
         |f| ova(f, |vm| vm.disks[0].file = Some("LEGACY.VMDK".to_owned())),
@@ -372,7 +373,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "L12",
         |f| {
             engine(f, |engine| {
-                engine.memory_limit_bytes = Some(Bytes::from_mib(4095))
+                engine.memory_limit_bytes = Some(Bytes::from_mib(4095));
             })
         },
         |f| engine(f, |_| {}),
@@ -399,7 +400,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
                 t.imports.push(TargetImport {
                     source_kind: "VmwareSource".to_owned(),
                     ..foreign("db", "virtualMachineRunning")
-                })
+                });
             })
         },
     ),
@@ -414,12 +415,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "N08",
         |f| {
             f.target(|t| {
-                t.images = vec![image("vm-import-a-b-0.img"), image("vm-import-a-b-0.img")]
+                t.images = vec![image("vm-import-a-b-0.img"), image("vm-import-a-b-0.img")];
             })
         },
         |f| {
             f.target(|t| {
-                t.images = vec![image("vm-import-a-b-0.img"), image("vm-import-a-b-1.img")]
+                t.images = vec![image("vm-import-a-b-0.img"), image("vm-import-a-b-1.img")];
             })
         },
     ),
@@ -428,7 +429,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         |f| ova(f, |vm| vm.disks[0].file = Some("disk 1.vmdk".to_owned())),
         |f| {
             ova(f, |vm| {
-                vm.disks[0].file = Some("disk_1+(a).vmdk".to_owned())
+                vm.disks[0].file = Some("disk_1+(a).vmdk".to_owned());
             })
         },
     ),
@@ -455,7 +456,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
                 vm.flavor = Some(Flavor {
                     exists: true,
                     ..Flavor::default()
-                })
+                });
             })
         },
     ),
@@ -468,7 +469,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "O07",
         |f| {
             os_seen(f, |seen| {
-                seen.disk_states = [("v".to_owned(), "error".to_owned())].into()
+                seen.disk_states = [("v".to_owned(), "error".to_owned())].into();
             })
         },
         |f| os_seen(f, |seen| seen.disk_states.clear()),
@@ -497,7 +498,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "O12",
         |f| {
             os(f, |vm| {
-                vm.nics[0].floating_ips = vec!["203.0.113.9".to_owned()]
+                vm.nics[0].floating_ips = vec!["203.0.113.9".to_owned()];
             })
         },
         |f| os(f, |vm| vm.nics[0].fixed_ips = vec!["10.0.0.9".to_owned()]),
@@ -530,7 +531,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
             f.target(|t| {
                 t.about
                     .networks
-                    .retain(|network| network.id != "default/vlan30")
+                    .retain(|network| network.id != "default/vlan30");
             })
         },
         |f| {
@@ -548,7 +549,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
                 t.imports.push(TargetImport {
                     ours: true,
                     ..foreign("a", "sourceReady")
-                })
+                });
             })
         },
     ),
@@ -613,12 +614,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "S15",
         |f| {
             f.target(|t| {
-                t.about.storage_classes[0].capabilities = vec!["ReadWriteOnce/Block".to_owned()]
+                t.about.storage_classes[0].capabilities = vec!["ReadWriteOnce/Block".to_owned()];
             })
         },
         |f| {
             f.target(|t| {
-                t.about.storage_classes[0].capabilities = vec!["ReadWriteMany/Block".to_owned()]
+                t.about.storage_classes[0].capabilities = vec!["ReadWriteMany/Block".to_owned()];
             })
         },
     ),
@@ -651,7 +652,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "T07",
         |f| {
             vc(f, |vm| {
-                vm.passthrough = vec!["VirtualPCIPassthrough".to_owned()]
+                vm.passthrough = vec!["VirtualPCIPassthrough".to_owned()];
             })
         },
         |f| vc(f, |vm| vm.other_devices = vec!["VirtualFloppy".to_owned()]),
@@ -717,7 +718,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "V05",
         |f| {
             vc_seen(f, |seen| {
-                seen.question = Some("msg.uuid.altered".to_owned())
+                seen.question = Some("msg.uuid.altered".to_owned());
             })
         },
         |f| vc_seen(f, |_| {}),
@@ -731,7 +732,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "V07",
         |f| {
             vc(f, |vm| {
-                vm.disks[0].mode = Some("independent_persistent".to_owned())
+                vm.disks[0].mode = Some("independent_persistent".to_owned());
             })
         },
         |f| vc(f, |vm| vm.disks[0].backing = Some("rdm-virtual".to_owned())),
@@ -741,7 +742,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         |f| vc(f, |vm| vm.other_devices = vec!["VirtualCdrom".to_owned()]),
         |f| {
             vc(f, |vm| {
-                vm.other_devices = vec!["VirtualSerialPort".to_owned()]
+                vm.other_devices = vec!["VirtualSerialPort".to_owned()];
             })
         },
     ),
@@ -770,7 +771,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "V16",
         |f| {
             vc(f, |vm| {
-                vm.missing_privileges = vec!["VApp.Export".to_owned()]
+                vm.missing_privileges = vec!["VApp.Export".to_owned()];
             })
         },
         |f| vc(f, |vm| vm.missing_privileges = vec![]),
@@ -808,7 +809,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
                         boot: Some(true),
                         ..disk("2", 1)
                     },
-                ]
+                ];
             })
         },
         |f| {
@@ -819,7 +820,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
                         ..disk("1", 1)
                     },
                     disk("2", 1),
-                ]
+                ];
             })
         },
     ),
@@ -838,13 +839,13 @@ const PAIRS: &[(&str, Change, Change)] = &[
         |mut f| {
             f.site.targets[0].networks[0].from = "DSwitch/prod".into();
             vc(f, |vm| {
-                vm.nics[0].network_name = Some("DSwitch/prod".to_owned())
+                vm.nics[0].network_name = Some("DSwitch/prod".to_owned());
             })
         },
         |mut f| {
             f.site.targets[0].networks[0].from = "DSwitch/prod".into();
             let f = vc(f, |vm| {
-                vm.nics[0].network_name = Some("DSwitch/prod".to_owned())
+                vm.nics[0].network_name = Some("DSwitch/prod".to_owned());
             });
             network(f, "dc1", "erp-app-01", "prod", |_| {})
         },
@@ -853,7 +854,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "W04",
         |f| {
             network(f, "dc1", "erp-app-01", "prod", |network| {
-                network.duplicate_name = true
+                network.duplicate_name = true;
             })
         },
         |f| network(f, "dc1", "erp-app-01", "prod", |_| {}),
@@ -867,7 +868,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "W06",
         |f| {
             vc(f, |vm| {
-                vm.nics[0].model = Some("VirtualSriovEthernetCard".to_owned())
+                vm.nics[0].model = Some("VirtualSriovEthernetCard".to_owned());
             })
         },
         |f| vc(f, |vm| vm.nics[0].model = Some("VirtualE1000e".to_owned())),
@@ -922,12 +923,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "WR020",
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.dhcp = Some(true)
+                network.dhcp = Some(true);
             })
         },
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.dhcp = Some(false)
+                network.dhcp = Some(false);
             })
         },
     ),
@@ -940,12 +941,12 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "WR022",
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.mtu = Some(1501)
+                network.mtu = Some(1501);
             })
         },
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.mtu = Some(1500)
+                network.mtu = Some(1500);
             })
         },
     ),
@@ -958,13 +959,13 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "WR024",
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.vlan = Some(31)
+                network.vlan = Some(31);
             })
             .target(|t| networks(t, |network| network.vlan = Some(30)))
         },
         |f| {
             network(f, "cloud1", "db", "shared", |network| {
-                network.vlan = Some(30)
+                network.vlan = Some(30);
             })
             .target(|t| networks(t, |network| network.vlan = Some(30)))
         },
@@ -977,7 +978,7 @@ const PAIRS: &[(&str, Change, Change)] = &[
         },
         |f| {
             os(f, |vm| {
-                vm.nics[0].fixed_ips = vec!["10.30.0.7".to_owned(), "fd00::7".to_owned()]
+                vm.nics[0].fixed_ips = vec!["10.30.0.7".to_owned(), "fd00::7".to_owned()];
             })
             .target(|t| networks(t, |network| network.cidr = Some("10.30.0.0/24".to_owned())))
         },
