@@ -140,7 +140,7 @@ pub const W05: Check = Check {
                 .filter_map(|nic| {
                     let what = match nic.backing.as_deref() {
                         Some(kind @ ("opaque" | "dvport")) => kind,
-                        None if nic.network.is_none() && unknown(row, nic) => "no known network",
+                        _ if nic.network.is_none() && unknown(row, nic) => "no known network",
                         _ => return None,
                     };
                     let label = nic.network_name.as_deref().unwrap_or("nothing");
