@@ -26,7 +26,8 @@ pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decode
         (score(problem, &decoded), *rule, order, decoded)
     });
     let best = rules.min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    let (mut least, rule, mut best_order, mut best) = best.expect("there are rules");
+    let (plain, rule, mut best_order, best) = best.expect("there are rules");
+    let (mut least, mut found_worth) = (plain, None);
     let jobs = problem.jobs.len();
     let affordable = DECODED_MAX / (jobs as u64).max(1);
     let budget = Budget {
@@ -49,15 +50,27 @@ pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decode
         let decoded = estate.decode(&trial, Mode::FirstThatFits);
         let found = score(problem, &decoded);
         if found < least {
-            (least, best_order, best) = (found, trial, decoded);
+            (least, best_order) = (found, trial);
+            found_worth = Some(decoded).filter(|_| is_worth(&found, &plain));
         }
     }
-    (best, rule, tried)
+    (found_worth.unwrap_or(best), rule, tried)
 }
+
+/// Whether an order is so much better than a rule's that it is worth losing a rule that people can
+/// follow: more is placed or inside its window, less downtime, or a hundredth less of makespan.
+fn is_worth(found: &Score, plain: &Score) -> bool {
+    let ends = |score: &Score| score.3.0;
+    (found.0, found.1, found.2) < (plain.0, plain.1, plain.2)
+        || ends(found) + ends(plain) / 100 <= ends(plain)
+}
+
+/// Imports left out, windows overrun, weighted downtime, makespan: less is better.
+type Score = (usize, usize, u64, Seconds);
 
 /// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
 /// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
-fn score(problem: &Problem, decoded: &Decoded) -> (usize, usize, u64, Seconds) {
+fn score(problem: &Problem, decoded: &Decoded) -> Score {
     let slots = || decoded.slots.iter().map(|(_, slot)| slot);
     let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
     let down = decoded.slots.iter();
