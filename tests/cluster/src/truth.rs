@@ -323,10 +323,10 @@ fn nic(at: usize, nic: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
             truth["startConnected"].clone(),
         ),
     ];
-    // An opaque network goes by the card's own summary with the engine, which the truth has not; and
-    // of a network that is gone only the name is left.
+    // An opaque network, and none, go by the card's own summary with the engine, which the truth has
+    // not; and of a network that is gone only the name is left.
     let kind = truth["kind"].as_str().unwrap_or_default();
-    if kind != "opaque" {
+    if !matches!(kind, "opaque" | "none") {
         fields.push((
             "network_name",
             nic["network_name"].clone(),
