@@ -149,7 +149,11 @@ fn csv(coverage: &Coverage) -> String {
         "source", "id", "name", "place", "standing", "plans", "detail", "by",
     ];
     let rows = coverage.vms.iter().map(|row| {
-        let plans: Vec<&str> = row.plans.iter().map(|plan| plan.as_str()).collect();
+        let plans: Vec<&str> = row
+            .plans
+            .iter()
+            .map(schemas::ids::PlanName::as_str)
+            .collect();
         [
             row.vm.source.to_string(),
             row.vm.id.to_string(),

@@ -108,6 +108,7 @@ fn bytes(path: &Utf8PathBuf) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, read from top to bottom")]
 fn parse(file: &Arc<SourceFile>, found: &mut Vec<Diagnostic>) -> Option<(LoadedTable, FactTable)> {
     let text = file.text.as_str();
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);

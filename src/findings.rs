@@ -1,4 +1,4 @@
-//! Findings and mistakes in the forms that other programs read: SARIF for code scanning, JUnit for
+//! Findings and mistakes in the forms that other programs read: SARIF for code scanning, `JUnit` for
 //! CI, annotations for GitHub, JSON with file and line.
 //!
 //! The formats are small and fixed, so they are written here: quick-junit brings chrono, which no
@@ -149,7 +149,7 @@ impl Found<'_> {
         format!("{sarif:#}\n")
     }
 
-    /// JUnit's XML: a case for each finding. Mistakes and blockers fail, waived ones are skipped, the
+    /// `JUnit`'s XML: a case for each finding. Mistakes and blockers fail, waived ones are skipped, the
     /// rest passes with what was said of it.
     pub fn junit(&self) -> String {
         let entries = self.entries();

@@ -32,6 +32,7 @@ use crate::target;
 /// is down, what was found. Writes the waves, and `forecast.json` beside their folder. The same
 /// input gives the same bytes; a file that is still right is left untouched.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "options of a command line")]
 pub struct Arguments {
     #[command(flatten)]
     plan: PlanArgument,
@@ -40,7 +41,7 @@ pub struct Arguments {
     /// Where the waves go; the forecast goes beside that folder [default: `waves` beside the plan]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
-    /// Print as a table, JSON or YAML; or what was found only, as SARIF, JUnit or GitHub annotations
+    /// Print as a table, JSON or YAML; or what was found only, as SARIF, `JUnit` or GitHub annotations
     #[arg(long, short, value_enum, default_value_t)]
     output: Form,
     /// Refuse, and write nothing, where something is found that is as bad as this and not waived
@@ -76,7 +77,7 @@ pub(crate) enum Form {
     Yaml,
     /// What was found, for code scanning (SARIF 2.1.0)
     Sarif,
-    /// What was found, for CI (JUnit's XML)
+    /// What was found, for CI (`JUnit`'s XML)
     Junit,
     /// What was found, as annotations of GitHub Actions
     Github,

@@ -25,7 +25,7 @@ pub struct Arguments {
     /// The day on which ages of facts and expiries are judged [default: that of the plan's `start`]
     #[arg(long, value_name = "DATE")]
     as_of: Option<jiff::civil::Date>,
-    /// Print what was found as text, JSON, SARIF, JUnit or GitHub annotations
+    /// Print what was found as text, JSON, SARIF, `JUnit` or GitHub annotations
     #[arg(long, short, value_enum, default_value_t)]
     output: Form,
     /// Exit with 1 where something is found that is as bad as this
@@ -43,7 +43,7 @@ enum Form {
     Json,
     /// For code scanning (SARIF 2.1.0)
     Sarif,
-    /// For CI (JUnit's XML)
+    /// For CI (`JUnit`'s XML)
     Junit,
     /// Annotations of GitHub Actions
     Github,

@@ -103,10 +103,12 @@ pub struct Coverage {
     pub vms: Vec<Row>,
 }
 
+/// What one plan says of a VM: its standing there, the details, and by when.
+type Said = (PlanName, Standing, String, Option<Date>);
+
 /// Puts together what all plans of a site say.
 pub fn coverage(plans: &[PlanOf<'_>], inventory: &Inventory) -> Coverage {
-    let mut said: BTreeMap<VmKey, Vec<(PlanName, Standing, String, Option<Date>)>> =
-        BTreeMap::new();
+    let mut said: BTreeMap<VmKey, Vec<Said>> = BTreeMap::new();
     for PlanOf { spec, checked } in plans {
         let plan = &checked.plan;
         let mut say = |key: &VmKey, standing, detail, by| {
@@ -198,7 +200,7 @@ pub fn coverage(plans: &[PlanOf<'_>], inventory: &Inventory) -> Coverage {
 }
 
 /// Whether one plan moves a VM and another one leaves it.
-fn contradict(said: &[(PlanName, Standing, String, Option<Date>)]) -> bool {
+fn contradict(said: &[Said]) -> bool {
     let says = |wanted: Standing| said.iter().any(|(_, standing, ..)| *standing == wanted);
     says(Standing::Planned) && says(Standing::OutOfScope)
 }

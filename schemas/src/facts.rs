@@ -1,4 +1,4 @@
-//! What people know of VMs and no source tells: owner, virtio drivers ready, last backup, BitLocker.
+//! What people know of VMs and no source tells: owner, virtio drivers ready, last backup, `BitLocker`.
 //!
 //! The edge reads the tables that a site names; the planner joins them to VMs and judges their age.
 

@@ -244,8 +244,8 @@ impl<'a> Found<'a> {
         if was.host_group != is.host_group {
             let text = format!(
                 "now in {}, was in {}",
-                or_none(&is.host_group),
-                or_none(&was.host_group)
+                or_none(is.host_group.as_deref()),
+                or_none(was.host_group.as_deref())
             );
             self.of_vm(is, "moved", text);
         }
@@ -296,8 +296,8 @@ impl<'a> Found<'a> {
                 Some(old) if old.storage != disk.storage => {
                     let text = format!(
                         "disk `{label}` moved from {} to {}",
-                        or_none(&old.storage),
-                        or_none(&disk.storage)
+                        or_none(old.storage.as_deref()),
+                        or_none(disk.storage.as_deref())
                     );
                     self.of_vm(is, "moved", text);
                 }
@@ -321,7 +321,7 @@ impl<'a> Found<'a> {
 
     fn nics(&mut self, was: &Vm, is: &Vm) {
         let known: BTreeMap<_, _> = was.nics.iter().map(|nic| (&nic.key, nic)).collect();
-        let network = |nic: &Nic| or_none(&nic.network_name);
+        let network = |nic: &Nic| or_none(nic.network_name.as_deref());
         for nic in &is.nics {
             let mac = nic.mac.as_deref().unwrap_or(&nic.key);
             match known.get(&nic.key) {
@@ -330,7 +330,7 @@ impl<'a> Found<'a> {
                     self.of_vm(is, "newNic", text);
                 }
                 Some(old) if old.mac != nic.mac => {
-                    let text = format!("NIC {mac} had MAC {} before", or_none(&old.mac));
+                    let text = format!("NIC {mac} had MAC {} before", or_none(old.mac.as_deref()));
                     self.of_vm(is, "nic", text);
                 }
                 Some(old) if old.network_name != nic.network_name => {
@@ -388,9 +388,8 @@ fn cpus(count: Option<u32>) -> String {
     }
 }
 
-fn or_none(text: &Option<String>) -> String {
-    text.as_ref()
-        .map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"))
+fn or_none(text: Option<&str>) -> String {
+    text.map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"))
 }
 
 #[cfg(test)]

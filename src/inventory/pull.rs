@@ -31,7 +31,7 @@ const GAPS_SHOWN_MAX: usize = 5;
 /// Read the sources and targets of a plan into snapshot files
 ///
 /// Only reads: nothing is changed, switched or exported there. A source's Secret is read from the
-/// cluster of the plan's target, unless --credentials gives it, or GOVC_URL of the environment is
+/// cluster of the plan's target, unless --credentials gives it, or `GOVC_URL` of the environment is
 /// the address of that vCenter. Pulling an unchanged source again changes no file but
 /// `observed.jsonl`.
 #[derive(Debug, clap::Args)]
@@ -208,7 +208,7 @@ impl Puller<'_> {
 
     /// The Secret of a source, if it names one.
     async fn credentials(&mut self, source: &Source) -> Result<Option<Credentials>, Failure> {
-        if let Some(credentials) = self.from_environment(source)? {
+        if let Some(credentials) = self.environment_of(source)? {
             return Ok(Some(credentials));
         }
         let Some(name) = source.credentials.for_inventory() else {
@@ -223,7 +223,7 @@ impl Puller<'_> {
     }
 
     /// What `GOVC_*` says, if it is about this very server and no Secret is given by hand.
-    fn from_environment(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
+    fn environment_of(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
         let Some(place) = source
             .vmware
             .as_ref()

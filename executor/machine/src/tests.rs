@@ -458,7 +458,7 @@ fn holds() {
 fn required() {
     let mut picture = observed();
     decide(&mut picture, 10, |wave| {
-        wave.approval = ApprovalPolicy::None
+        wave.approval = ApprovalPolicy::None;
     });
     assert!(!deeds(&picture, 0).is_empty(), "it runs");
     picture.require_approval = true;

@@ -97,7 +97,9 @@ impl Explained {
         let mut text = shown(&format!("{}  {}", self.name, self.vm)).into_owned();
         text.push('\n');
         for section in &self.sections {
-            text.push_str(&format!("\n{}\n", section.title));
+            text.push('\n');
+            text.push_str(section.title);
+            text.push('\n');
             for line in &section.lines {
                 crate::report::text::paragraph(&mut text, "  ", &shown(line));
             }

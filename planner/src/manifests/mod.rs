@@ -2,7 +2,7 @@
 //!
 //! Takes the waves of one target as they were reviewed; gives files, with what such static order
 //! cannot do said in a README among them. Sources come first, then a folder for each wave, or for
-//! each step of one (see [`steps`]). Imports are byte for byte the same from commit to commit as long
+//! each step of one (see `steps`). Imports are byte for byte the same from commit to commit as long
 //! as their decision is: no date, no digest, no counter is in them, for a write to an import that
 //! runs makes the engine export everything again (Q06).
 

@@ -1,6 +1,6 @@
 //! Findings → a commented script for whoever mends the sources. Nothing here runs anything.
 //!
-//! What can be done about a code stands once, in [`table`]; this module picks what applies, quotes
+//! What can be done about a code stands once, in `table`; this module picks what applies, quotes
 //! it, and puts it into an order that a person can follow. Names from the sources stand in comments
 //! or in single quotes, whatever they hold; a VM is addressed by its id, never by its name.
 

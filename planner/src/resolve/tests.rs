@@ -552,7 +552,7 @@ fn labelled(plan: &str) -> Fixture {
             vm.disks[0].storage = Some("datastore-11".to_owned());
         })
         .vm("dc1", "ERP-DB-02", |vm| {
-            vm.tags = vec!["AppID/CRM 2".to_owned()]
+            vm.tags = vec!["AppID/CRM 2".to_owned()];
         })
         .vm("dc1", "erp-app-01", |vm| {
             vm.attributes.insert("AppID".to_owned(), "erp".to_owned());

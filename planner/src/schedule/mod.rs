@@ -393,7 +393,7 @@ const ITERATIONS: u64 = 20_000;
 const SEED: u64 = 1;
 
 /// The best schedule that is found within a budget. Where the engine blocks, of the orders that
-/// [`improve`] tries; else of those that the search of `flow` does.
+/// `improve` tries; else of those that the search of `flow` does.
 ///
 /// # Errors
 /// Where workloads wait for each other.

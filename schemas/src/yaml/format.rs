@@ -64,7 +64,7 @@ fn lay_out(text: &str) -> String {
         let at = line.len() - line.trim_start().len();
         if bare.is_empty() {
             let again = waiting.last().is_some_and(|(_, _, last)| last.is_empty());
-            if !again && !(out.is_empty() && waiting.is_empty()) {
+            if !(again || out.is_empty() && waiting.is_empty()) {
                 waiting.push((0, 0, String::new()));
             }
             continue;

@@ -47,10 +47,8 @@ impl Cache {
             let range = at..at + line.len();
             at = range.end;
             match line.split_once('\t') {
-                _ if number == 0 => {
-                    if line.trim_end() != title {
-                        break;
-                    }
+                _ if number == 0 && line.trim_end() != title => {
+                    break;
                 }
                 Some((id, _)) => {
                     lines.insert(id.to_owned(), range);

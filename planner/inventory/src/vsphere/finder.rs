@@ -139,7 +139,7 @@ impl<'a> Tree<'a> {
         let Some((last, between)) = rest.split_last() else {
             return;
         };
-        let Some(list) = children.get(last) else {
+        let Some(below) = children.get(last) else {
             return;
         };
         let is_matched = pattern::matches(wanted, last).unwrap_or(true);
@@ -147,7 +147,7 @@ impl<'a> Tree<'a> {
             .chain(between.iter().copied())
             .collect();
         if !is_matched && self.path_ends_with(id, &above) {
-            found.extend(list.iter().filter(|at| self.nodes[**at].is_vm));
+            found.extend(below.iter().filter(|at| self.nodes[**at].is_vm));
         }
     }
 

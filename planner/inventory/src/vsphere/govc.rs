@@ -97,15 +97,12 @@ fn unescaped(text: &str) -> Option<String> {
             let digits = std::str::from_utf8(after.get(..2)?).ok()?;
             u8::from_str_radix(digits, 16).ok()
         });
-        match escaped.flatten() {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
+        if let Some(byte) = escaped.flatten() {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(byte);
+            rest = after;
         }
     }
     String::from_utf8(bytes).ok()

@@ -386,7 +386,8 @@ fn version(object: &Object<'_>) -> Option<String> {
         version.push('|');
         version.push_str(object.text(text).unwrap_or_default());
     }
-    version.push_str(&format!("|{}", committed.div_ceil(GIB)));
+    version.push('|');
+    version.push_str(&committed.div_ceil(GIB).to_string());
     for snapshot in object.list("rootSnapshot") {
         version.push('|');
         version.push_str(snapshot.text());

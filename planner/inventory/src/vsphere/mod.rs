@@ -86,7 +86,7 @@ async fn pull_through(
         user: key("username")?.expose_secret(),
         password: key("password")?,
     };
-    let (stopper, stopped) = watch::channel(None);
+    let (stop_session, stopped) = watch::channel(None);
     let reading = Reading {
         datacenter: &place.datacenter,
         access,
@@ -106,7 +106,7 @@ async fn pull_through(
     // way, and logs out.
     tokio::select! {
         result = &mut work => return result,
-        reason = stop => stopper.send_replace(Some(reason)),
+        reason = stop => stop_session.send_replace(Some(reason)),
     };
     work.await
 }

@@ -393,7 +393,6 @@ fn host(object: &Object<'_>, name: &str) -> (Host, Observed, Option<String>) {
         sockets: object.value("summary.hardware.numCpuPkgs"),
         cores: object.value("summary.hardware.numCpuCores"),
         memory_bytes: object.value("summary.hardware.memorySize").map(Bytes),
-        ..Host::default()
     };
     let observed = Observed {
         id: object.id.to_owned(),
@@ -415,7 +414,6 @@ fn datastore(object: &Object<'_>, name: &str) -> (Storage, Observed) {
         kind: object.owned("summary.type").unwrap_or_default(),
         capacity_bytes: object.value("summary.capacity").map(Bytes),
         multiple_host_access: object.value("summary.multipleHostAccess"),
-        ..Storage::default()
     };
     let observed = Observed {
         id: object.id.to_owned(),

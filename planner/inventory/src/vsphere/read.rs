@@ -69,7 +69,7 @@ impl Reading<'_> {
             page: PAGE_LIGHT,
         };
         let told = |count| (self.told)("places", count);
-        let spots = properties::list(session, &query, |object| Spot::new(object), told).await?;
+        let spots = properties::list(session, &query, Spot::new, told).await?;
         Ok(spots.into_iter().flatten().collect())
     }
 

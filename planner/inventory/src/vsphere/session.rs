@@ -2,7 +2,7 @@
 //!
 //! Takes method names and the XML of their arguments, gives what the caller makes of the answers.
 //! The password is put together with its envelope only while a login is sent. A session that is
-//! told to stop ([`Session::stop`]) ends its reads with an error, but neither a login nor a logout
+//! told to stop (`stop`) ends its reads with an error, but neither a login nor a logout
 //! that is under way: so no session stays behind.
 
 use std::collections::BTreeSet;

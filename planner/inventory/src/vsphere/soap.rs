@@ -225,13 +225,10 @@ mod tests {
     #[test]
     fn versions() {
         let list = |own: &str, prior: &[&str]| {
-            let prior: String = prior
-                .iter()
-                .map(|version| format!("<version>{version}</version>"))
-                .collect();
+            let prior = prior.join("</version><version>");
             format!(
                 "<namespaces version=\"1.0\"><namespace><name>urn:vim25</name>\
-                 <version>{own}</version><priorVersions>{prior}</priorVersions></namespace>\
+                 <version>{own}</version><priorVersions><version>{prior}</version></priorVersions></namespace>\
                  <namespace><name>urn:sms</name><version>9.9</version></namespace></namespaces>"
             )
         };

@@ -10,6 +10,7 @@ use crate::NoProgress;
 
 /// What the server does wrong, each as often as it says.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct Faults {
     /// The session ends by itself before these calls of a list, counted from 1, answered by a
     /// fault…
@@ -62,6 +63,7 @@ struct Fake(Arc<Mutex<State>>);
 const PASSWORD: &str = "a<b>&\"c' ü";
 
 impl Respond for Fake {
+    #[expect(clippy::too_many_lines, reason = "one answer for each call")]
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let mut state = self.0.lock().expect("one test, no panic");
         let body = String::from_utf8_lossy(&request.body).into_owned();

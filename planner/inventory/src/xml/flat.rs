@@ -37,7 +37,7 @@ pub(crate) struct Element<'a> {
     at: usize,
 }
 
-impl<'t> Tree<'t> {
+impl Tree<'_> {
     /// The outermost element.
     pub(crate) fn root(&self) -> Element<'_> {
         Element {
