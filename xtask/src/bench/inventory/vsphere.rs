@@ -1,4 +1,4 @@
-//! vSphere: the simulated vCenter, read by us, by us again, and by `govc`.
+//! vSphere: the simulated vCenter, read by us, by us again, and by `govc`, which the rig builds with Go.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,6 @@ use serde_json::Value;
 use super::{Bench, Line, Measure, Outcome};
 use crate::bench::measure::{self, Cost};
 
-/// The rival, as its makers publish it: the newest that Go's module proxy has as a package of its own
-/// module.
-const GOVC: &str = "github.com/vmware/govmomi/govc@v0.46.0";
 /// Where the rig of this benchmark listens, so that it meets no other.
 const PORT: u16 = 9189;
 
@@ -63,7 +60,6 @@ const PROPERTIES: &[&str] = &[
 
 /// Measures it.
 pub fn run(bench: &Bench<'_>, vms: u32) -> Result<Outcome> {
-    let govc = govc(&bench.state)?;
     let rig = Rig::up(bench, vms)?;
     let folder = bench.state.join("vsphere-run");
     if folder.exists() {
@@ -85,10 +81,7 @@ pub fn run(bench: &Bench<'_>, vms: u32) -> Result<Outcome> {
             &pull(bench, &folder),
             &folder.join("second.out"),
         )?);
-        rival.push(measure::run(
-            &collect(&govc, &rig)?,
-            &folder.join("govc.json"),
-        )?);
+        rival.push(measure::run(&collect(&rig)?, &folder.join("govc.json"))?);
     }
     let [first, second, rival] = [first, second, rival].map(|runs| Cost::median(&runs));
     let line = |what: &str, cost| Line {
@@ -158,10 +151,10 @@ fn pull(bench: &Bench<'_>, folder: &Path) -> Command {
     pull
 }
 
-fn collect(govc: &Path, rig: &Rig) -> Result<Command> {
+fn collect(rig: &Rig) -> Result<Command> {
     let settings =
         std::fs::read_to_string(rig.state.join("env")).context("read the rig's settings")?;
-    let mut collect = Command::new(govc);
+    let mut collect = Command::new(rig.state.join("bin/govc"));
     for line in settings.lines() {
         let pair = line
             .strip_prefix("export ")
@@ -174,32 +167,6 @@ fn collect(govc: &Path, rig: &Rig) -> Result<Command> {
         .args(["object.collect", "-json", "-type", "VirtualMachine", "/"])
         .args(PROPERTIES);
     Ok(collect)
-}
-
-/// The rival's program: where it was put before, else built by Go from its module's proxy.
-fn govc(state: &Path) -> Result<PathBuf> {
-    let bin = state.join("bin");
-    let program = bin.join("govc");
-    if program.is_file() {
-        return Ok(program);
-    }
-    let status = Command::new("go")
-        .args(["install", GOVC])
-        .env("GOBIN", &bin)
-        .status()
-        .with_context(|| {
-            format!(
-                "start `go install {GOVC}`: Go 1.24 is needed, or put govc at `{}`",
-                program.display()
-            )
-        })?;
-    if !status.success() {
-        bail!(
-            "`go install {GOVC}` ended with {status}; put govc at `{}` yourself",
-            program.display()
-        );
-    }
-    Ok(program)
 }
 
 /// A simulated vCenter of its own; stopped when it is dropped.
