@@ -251,11 +251,8 @@ fn outcome(text: &mut String, report: &PlanReport) {
         None => "times from the start".to_owned(),
     };
     let least = whole(clock.moment(report.ends_at_least));
-    let windows = report.waves.iter().any(|wave| wave.window.is_some());
     let gap = match report.gap_percent {
         0 => "no schedule ends earlier".to_owned(),
-        // The bound does not know of windows: a gap would blame the schedule for them.
-        _ if windows => format!("windows apart, no schedule could end before {least}"),
         gap => format!("no schedule can end before {least}: at most {gap} % are left"),
     };
     paragraph(text, "  ", &format!("{times}; {gap}"));
