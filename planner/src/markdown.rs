@@ -1,10 +1,22 @@
 //! Markdown for comments on pull requests: text of others that can become no markup, mention or
 //! link.
 
+use schemas::finding::Subject;
 use schemas::shown::shown;
 
 /// Most characters: GitHub takes 65,536 in a comment.
 pub(crate) const CHARACTERS_MAX: usize = 60_000;
+
+/// What a finding is about: its name as a code span.
+pub(crate) fn about(subject: &Subject) -> String {
+    match subject {
+        Subject::Vm { name, .. } => span(name.as_str()),
+        Subject::Workload(name) | Subject::Service(name) => span(name.as_str()),
+        Subject::Source(name) => span(name.as_str()),
+        Subject::Target(name) => span(name.as_str()),
+        Subject::Plan => "the plan".to_owned(),
+    }
+}
 
 /// A code span in a cell of a table, where a bar would end the cell even within code.
 pub(crate) fn cell(text: &str) -> String {

@@ -97,7 +97,8 @@ impl Files {
                 content: Some(content),
             });
         }
-        for (path, name) in stale {
+        for (path, wave) in stale {
+            let name = wave.name_any();
             let named = keep.iter().find(|(kept, _)| *kept == name);
             let change = named.map_or(Change::Removed, |(_, why)| Change::Kept(why));
             changes.push(FileChange {
@@ -136,12 +137,12 @@ fn beside(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
     }
 }
 
-/// Waves of this plan in `folder` that `plan` wrote once and that are not wanted, with their names.
+/// Waves of this plan in `folder` that `plan` wrote once and that are not wanted, by path.
 fn stale(
     folder: &Utf8Path,
     plan: &LoadedPlan,
     wanted: &[(Utf8PathBuf, String)],
-) -> Result<Vec<(Utf8PathBuf, String)>, Failure> {
+) -> Result<Vec<(Utf8PathBuf, MigrationWave)>, Failure> {
     let failed = |source| {
         let path = folder.to_owned();
         Failure::misused(FileError::List { path, source })
@@ -158,10 +159,10 @@ fn stale(
             continue;
         }
         if let Some(wave) = ours(&path).filter(|wave| wave.spec.plan == plan.name()) {
-            found.push((path, wave.name_any()));
+            found.push((path, wave));
         }
     }
-    found.sort();
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(found)
 }
 
@@ -171,7 +172,7 @@ pub(crate) fn committed(
     plan: &LoadedPlan,
 ) -> Result<Vec<MigrationWave>, Failure> {
     let found = stale(folder, plan, &[])?;
-    Ok(found.iter().filter_map(|(path, _)| ours(path)).collect())
+    Ok(found.into_iter().map(|(_, wave)| wave).collect())
 }
 
 /// The forecast beside the waves' folder, if there is one.

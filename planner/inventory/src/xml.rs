@@ -7,9 +7,11 @@
 
 mod flat;
 
+use std::borrow::Cow;
+
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
 
@@ -91,6 +93,18 @@ impl Node {
     }
 }
 
+/// What a reference stands for: a character by its number, or one of XML's own five entities.
+fn resolved(entity: &BytesRef<'_>) -> Result<Cow<'static, str>, XmlError> {
+    if let Ok(Some(character)) = entity.resolve_char_ref() {
+        return Ok(Cow::Owned(character.to_string()));
+    }
+    resolve_predefined_entity(entity)
+        .map(Cow::Borrowed)
+        .ok_or_else(|| XmlError::Entity {
+            name: entity.to_string(),
+        })
+}
+
 /// Reads a whole document and gives its root element.
 pub(crate) fn read(text: &str) -> Result<Node, XmlError> {
     let mut reader = NsReader::from_str(text);
@@ -125,17 +139,7 @@ pub(crate) fn read(text: &str) -> Result<Node, XmlError> {
                 None
             }
             Event::GeneralRef(entity) => {
-                match entity.resolve_char_ref() {
-                    Ok(Some(character)) => push(&mut open, character.encode_utf8(&mut [0; 4])),
-                    _ => match resolve_predefined_entity(&entity) {
-                        Some(text) => push(&mut open, text),
-                        None => {
-                            return Err(XmlError::Entity {
-                                name: entity.to_string(),
-                            });
-                        }
-                    },
-                }
+                push(&mut open, &resolved(&entity)?);
                 None
             }
             Event::Eof => break,

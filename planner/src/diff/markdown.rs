@@ -10,7 +10,7 @@ use schemas::finding::Finding;
 use super::text::{field, headline, summary, wave_line, workload_rows};
 use super::{PlanDiff, VmDiff, VmFate};
 use crate::diagnostic::count;
-use crate::markdown::{CHARACTERS_MAX, cell, plain, span};
+use crate::markdown::{CHARACTERS_MAX, about, cell, plain, span};
 
 const INFALLIBLE: &str = "a String takes everything";
 
@@ -84,14 +84,7 @@ fn found(title: &str, findings: &[Finding]) -> String {
     );
     for finding in findings {
         let (code, evidence) = (&finding.code, span(&finding.evidence));
-        let about = match &finding.subject {
-            schemas::finding::Subject::Vm { name, .. } => span(name.as_str()),
-            schemas::finding::Subject::Workload(name)
-            | schemas::finding::Subject::Service(name) => span(name.as_str()),
-            schemas::finding::Subject::Source(name) => span(name.as_str()),
-            schemas::finding::Subject::Target(name) => span(name.as_str()),
-            schemas::finding::Subject::Plan => "the plan".to_owned(),
-        };
+        let about = about(&finding.subject);
         let waived = if finding.waived_by.is_some() {
             ", waived"
         } else {

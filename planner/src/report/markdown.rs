@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use schemas::finding::{Finding, Severity, Subject};
+use schemas::finding::{Finding, Severity};
 use schemas::shown::shown;
 
 use super::{Clock, PlanReport};
 use crate::check::table;
 use crate::diagnostic::count;
-use crate::markdown::{CHARACTERS_MAX, cell, plain, span};
+use crate::markdown::{CHARACTERS_MAX, about, cell, plain, span};
 
 /// Most findings of one code that are listed; `windrow plan` tells them all.
 const FINDINGS_SHOWN_MAX: usize = 20;
@@ -216,13 +216,7 @@ fn group(
         writeln!(text, "{}\n", plain(&first.remedy)).expect(INFALLIBLE);
     }
     for finding in findings.iter().take(FINDINGS_SHOWN_MAX) {
-        let about = match &finding.subject {
-            Subject::Vm { name, .. } => span(name.as_str()),
-            Subject::Workload(name) | Subject::Service(name) => span(name.as_str()),
-            Subject::Source(name) => span(name.as_str()),
-            Subject::Target(name) => span(name.as_str()),
-            Subject::Plan => "the plan".to_owned(),
-        };
+        let about = about(&finding.subject);
         let place = finding.path.as_deref().and_then(locate);
         writeln!(
             text,

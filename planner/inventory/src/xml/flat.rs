@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 
-use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::reader::Reader;
 
-use super::{DEPTH_MAX, XSI, XmlError};
+use super::{DEPTH_MAX, XSI, XmlError, resolved};
 
 /// A document, without the list members that were handed over.
 #[derive(Debug, Default)]
@@ -171,17 +170,7 @@ pub(crate) fn read_each<'t>(
                 false
             }
             Event::GeneralRef(entity) => {
-                match entity.resolve_char_ref() {
-                    Ok(Some(character)) => builder.push(Cow::Owned(character.to_string())),
-                    _ => match resolve_predefined_entity(&entity) {
-                        Some(text) => builder.push(Cow::Borrowed(text)),
-                        None => {
-                            return Err(XmlError::Entity {
-                                name: entity.to_string(),
-                            });
-                        }
-                    },
-                }
+                builder.push(resolved(&entity)?);
                 false
             }
             Event::Eof => break,
