@@ -180,6 +180,17 @@ impl<'w> Case<'w> {
         }
     }
 
+    /// A command has ended with `code`; its last words else.
+    pub fn expect_exit(&mut self, what: impl Display, output: &Output, code: i32) {
+        let holds = output.code == code;
+        let detail = if holds {
+            String::new()
+        } else {
+            format!("{}: {}", output.code, tail(&output.all(), 15))
+        };
+        self.expect(format!("{what} ends with {code}"), holds, detail);
+    }
+
     /// Something went wrong that is no check.
     pub fn fail(&mut self, why: String) {
         self.transcript
@@ -206,15 +217,7 @@ impl<'w> Case<'w> {
     /// The same; any exit code but `code` fails the scenario.
     pub fn windrow_expect(&mut self, arguments: &[&str], code: i32) -> Result<Output> {
         let output = self.windrow(arguments)?;
-        self.expect(
-            format!("`windrow {}` ends with {code}", arguments.join(" ")),
-            output.code == code,
-            if output.code == code {
-                String::new()
-            } else {
-                format!("{}: {}", output.code, tail(&output.all(), 15))
-            },
-        );
+        self.expect_exit(format!("`windrow {}`", arguments.join(" ")), &output, code);
         Ok(output)
     }
 

@@ -88,11 +88,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     );
     controller.signal("TERM")?;
     let output = case.finish(&mut controller, Duration::from_secs(30))?;
-    case.expect(
-        "the controller ends with 0 on SIGTERM",
-        output.code == 0,
-        output.code,
-    );
+    case.expect_exit("the controller, on SIGTERM,", &output, 0);
     Ok(())
 }
 

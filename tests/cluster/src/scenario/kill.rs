@@ -52,11 +52,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     case.world.kube.set_knobs(&[])?;
     let mut apply = case.windrow_background(APPLY, "apply-4.log")?;
     let output = case.finish(&mut apply, Duration::from_mins(5))?;
-    case.expect(
-        "the last `windrow apply` ends with 0",
-        output.code == 0,
-        output.code,
-    );
+    case.expect_exit("the last `windrow apply`", &output, 0);
 
     case.expect_imported_once(&[&first.name, &second.name])?;
     case.expect_machine(&case.name("hall"), &first.name, &first.disks)?;

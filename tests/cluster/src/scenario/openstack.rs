@@ -22,7 +22,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     check_waves(case, &project)?;
     let mut apply = case.windrow_background(&["apply", "plan.yaml", "--yes"], "apply.log")?;
     let output = case.finish(&mut apply, Duration::from_mins(15))?;
-    case.expect("`windrow apply` ends with 0", output.code == 0, output.code);
+    case.expect_exit("`windrow apply`", &output, 0);
     check_result(case, &project)?;
     case.expect_writes(project.servers.len())?;
     case.windrow_expect(&["status"], 0)?;

@@ -19,7 +19,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     case.pull_and_plan("plan.yaml")?;
     let mut apply = case.windrow_background(&["apply", "plan.yaml", "--yes"], "apply.log")?;
     let output = case.finish(&mut apply, Duration::from_mins(5))?;
-    case.expect("`windrow apply` ends with 0", output.code == 0, output.code);
+    case.expect_exit("`windrow apply`", &output, 0);
     case.expect_imported_once(&[&ova.name])?;
     case.expect_machine(&case.name(""), &ova.name, &ova.disks)?;
     case.expect_writes(1)?;

@@ -44,7 +44,7 @@ pub fn run(case: &mut Case<'_>) -> Result<()> {
     case.pull_and_plan("plan.yaml")?;
     let mut apply = case.windrow_background(&["apply", "plan.yaml", "--yes"], "apply.log")?;
     let output = case.finish(&mut apply, Duration::from_mins(10))?;
-    case.expect("`windrow apply` ends with 0", output.code == 0, output.code);
+    case.expect_exit("`windrow apply`", &output, 0);
     case.expect_imported_once(&[&vm.name])?;
     let digest = Vcenter::disk_sha256(case.world, &vm, &case.folder)?;
     case.expect_machine(&case.name("app"), &vm.name, &[digest])?;
