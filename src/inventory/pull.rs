@@ -13,7 +13,8 @@ use executor::{Class, Cluster};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::snapshot::{self, SnapshotError};
 use inventory::{
-    Access, CredentialError, CredentialSource, Credentials, Govc, GovcError, PullError,
+    Access, Cloud, CloudError, CredentialError, CredentialSource, Credentials, Govc, GovcError,
+    PullError,
 };
 use schemas::inventory::Gap;
 use schemas::site::{Source, Target};
@@ -31,8 +32,9 @@ const GAPS_SHOWN_MAX: usize = 5;
 /// Read the sources and targets of a plan into snapshot files
 ///
 /// Only reads: nothing is changed, switched or exported there. A source's Secret is read from the
-/// cluster of the plan's target, unless --credentials gives it, or `GOVC_URL` of the environment is
-/// the address of that vCenter. Pulling an unchanged source again changes no file but
+/// cluster of the plan's target, unless --credentials gives it, or the environment does: `GOVC_URL`
+/// is the address of that vCenter, or `OS_CLOUD`, `OS_*` or the only cloud of clouds.yaml are about
+/// that Keystone and region. Pulling an unchanged source again changes no file but
 /// `observed.jsonl`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -218,30 +220,59 @@ impl Puller<'_> {
             self.secrets = Some(self.open_secrets().await?);
         }
         let secrets = self.secrets.as_ref().expect("opened above");
-        let loaded = secrets.load(&self.plan.namespace(), name).await;
-        loaded.map(Some).map_err(credentials_failed)
+        let namespace = self.plan.namespace();
+        let loaded = secrets.load(&namespace, name).await;
+        let loaded = loaded.map_err(credentials_failed)?;
+        let who = loaded.user().map(|user| format!(" as `{user}`"));
+        self.output.say(&format!(
+            "{}: logs in{}, by the Secret `{namespace}/{name}` of {}",
+            source.name,
+            who.unwrap_or_default(),
+            secrets.place()
+        ));
+        Ok(Some(loaded))
     }
 
-    /// What `GOVC_*` says, if it is about this very server and no Secret is given by hand.
+    /// What the environment says, if it is about this very server and no Secret is given by hand.
     fn environment_of(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
-        let Some(place) = source
-            .vmware
-            .as_ref()
-            .filter(|_| self.arguments.credentials.is_none())
-        else {
+        if self.arguments.credentials.is_some() {
             return Ok(None);
-        };
+        }
         let variable = |name: &str| std::env::var(name).ok();
-        let govc = Govc::for_server(&place.endpoint, variable).map_err(govc_failed)?;
-        let Some(govc) = govc else {
+        let (credentials, who, way) = if let Some(place) = &source.vmware {
+            let govc = Govc::for_server(&place.endpoint, variable).map_err(govc_failed)?;
+            let Some(Govc { credentials }) = govc else {
+                return Ok(None);
+            };
+            let user = credentials.user().unwrap_or_default().to_owned();
+            (
+                credentials,
+                format!("`{user}`"),
+                "GOVC_* of the environment".to_owned(),
+            )
+        } else if let Some(place) = &source.openstack {
+            // The environment knows one project of a cloud; which of two it is, nobody says.
+            let same = |other: &&Source| other.openstack.as_ref() == Some(place);
+            if self.plan.site().sources.iter().filter(same).count() > 1 {
+                return Ok(None);
+            }
+            let folder = current_folder();
+            let cloud = Cloud::for_source(place, &folder, variable).map_err(cloud_failed)?;
+            let Some(Cloud {
+                credentials,
+                who,
+                way,
+            }) = cloud
+            else {
+                return Ok(None);
+            };
+            (credentials, who, way)
+        } else {
             return Ok(None);
         };
-        self.output.say(&format!(
-            "{}: logs in as `{}`, by GOVC_* of the environment",
-            source.name,
-            govc.credentials.user().unwrap_or_default()
-        ));
-        Ok(Some(govc.credentials))
+        self.output
+            .say(&format!("{}: logs in {who}, by {way}", source.name));
+        Ok(Some(credentials))
     }
 
     /// The user of the engine's Secret, where that is not the one to read with: what that user may do
@@ -334,6 +365,13 @@ fn cache_folder() -> Option<Utf8PathBuf> {
     caches.map(|caches| caches.join("windrow"))
 }
 
+/// The folder we are in; where that is not to be had or no UTF-8, `.` is as good.
+fn current_folder() -> Utf8PathBuf {
+    let folder = std::env::current_dir().ok();
+    let folder = folder.and_then(|folder| Utf8PathBuf::from_path_buf(folder).ok());
+    folder.unwrap_or_else(|| ".".into())
+}
+
 /// The cluster of a target: by its context, or whatever this process runs in or points to.
 async fn connect(target: &Target) -> Result<Cluster, executor::Error> {
     match &target.context {
@@ -373,6 +411,11 @@ fn govc_failed(error: GovcError) -> Failure {
         "set GOVC_URL, GOVC_USERNAME and GOVC_PASSWORD as for govc, or unset GOVC_URL and give \
          --credentials",
     )
+}
+
+fn cloud_failed(error: CloudError) -> Failure {
+    let hint = error.hint();
+    Failure::misused(error).hint(hint)
 }
 
 fn snapshot_failed(error: SnapshotError) -> Failure {

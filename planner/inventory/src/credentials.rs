@@ -94,7 +94,8 @@ impl CredentialSource {
         }
     }
 
-    fn place(&self) -> String {
+    /// Where that is, for messages.
+    pub fn place(&self) -> String {
         match self {
             Self::Cluster(_) => "the cluster".to_owned(),
             Self::Directory(path) | Self::Manifest(path) => format!("`{path}`"),

@@ -32,7 +32,7 @@ use schemas::site::{Source, Target};
 
 pub use crate::credentials::{CredentialError, CredentialSource, Credentials};
 pub use crate::http::{HttpError, RootCause, Untrusted};
-pub use crate::openstack::OpenstackError;
+pub use crate::openstack::{Cloud, CloudError, OpenstackError};
 pub use crate::ova::{NotTar, OvaError};
 pub use crate::target::TargetError;
 pub use crate::vsphere::{Fault, Govc, GovcError, VsphereError};

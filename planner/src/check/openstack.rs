@@ -357,9 +357,9 @@ pub const O13: Check = Check {
     title: "is read by an account that the engine could not use",
     reads: "how the account of the inventory logged in",
     why: "The engine's Secret has a user's name, a password, a project and one domain for both. An \
-          application credential, or a user of another domain than the project, cannot be written \
-          in it: the source never becomes ready (OS:70-140).",
-    when: "the inventory was pulled with an application credential or across two domains",
+          application credential, a token, or a user of another domain than the project, cannot be \
+          written in it: the source never becomes ready (OS:70-140).",
+    when: "the inventory was pulled with an application credential, with a token or across two domains",
     see: "`openstack --os-cloud NAME token issue`, and the keys of the Secret that the site names as \
           `engine`",
     remedy: "make a user with a password in the project's own domain for the engine",
@@ -370,10 +370,14 @@ pub const O13: Check = Check {
             let Some(identity) = source.about.identity else {
                 continue;
             };
-            let what = match (identity.application_credential, identity.two_domains) {
-                (true, _) => "an application credential",
-                (false, true) => "a user and a project of two domains",
-                (false, false) => continue,
+            let what = if identity.application_credential {
+                "an application credential"
+            } else if identity.token {
+                "a token"
+            } else if identity.two_domains {
+                "a user and a project of two domains"
+            } else {
+                continue;
             };
             hits.push(Hit::on(
                 Subject::Source(name.clone()),

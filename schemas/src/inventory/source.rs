@@ -111,6 +111,9 @@ pub struct Identity {
     /// User and project are in different domains: the engine has one key for both.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub two_domains: bool,
+    /// By a token that somebody had asked for before: the engine has no key for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token: bool,
 }
 
 /// A limit of an OpenStack project. What is used of it stands in `observed.jsonl` on the line

@@ -56,6 +56,14 @@ pub enum OpenstackError {
         /// Its id or name.
         credential: String,
     },
+    /// Keystone does not take this token.
+    #[error("log in at `{url}` in project `{project}` with a token: Keystone refuses (401)")]
+    TokenDenied {
+        /// Where.
+        url: String,
+        /// The project's name or id.
+        project: String,
+    },
     /// The catalog does not know the region.
     #[error(
         "find the region `{region}` in the cloud's catalog, which has {}",
@@ -146,6 +154,9 @@ impl OpenstackError {
             Self::CredentialDenied { .. } => Some(
                 "check its id and secret; it may have expired, or its user may have left the project"
                     .to_owned(),
+            ),
+            Self::TokenDenied { .. } => Some(
+                "it has probably expired: `openstack token issue` gives a new one".to_owned(),
             ),
             Self::NoRegion { .. } => {
                 Some("set `openstack.region` of the source to one of these".to_owned())

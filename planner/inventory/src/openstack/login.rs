@@ -36,6 +36,8 @@ enum Who {
         user: Option<Named>,
         secret: SecretString,
     },
+    /// One that somebody asked for before, and that gives another.
+    Token { token: SecretString, project: Named },
 }
 
 /// A user, project or credential, by id or by name in a domain.
@@ -95,6 +97,8 @@ pub(super) struct Granted {
     pub(super) project: Project,
     pub(super) user: String,
     pub(super) catalog: Vec<CatalogEntry>,
+    /// Whether user and project are in different domains, where the answer says so.
+    pub(super) two_domains: Option<bool>,
     /// How long the token lives, by the server's own clock.
     pub(super) life: Option<Duration>,
 }
@@ -106,7 +110,7 @@ struct TokenAnswer {
 
 #[derive(Deserialize)]
 struct TokenBody {
-    project: Project,
+    project: Scope,
     #[serde(default)]
     user: UserName,
     #[serde(default)]
@@ -117,10 +121,25 @@ struct TokenBody {
     expires_at: Option<jiff::Timestamp>,
 }
 
+#[derive(Deserialize)]
+struct Scope {
+    #[serde(flatten)]
+    project: Project,
+    #[serde(default)]
+    domain: Option<DomainId>,
+}
+
 #[derive(Default, Deserialize)]
 struct UserName {
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    domain: Option<DomainId>,
+}
+
+#[derive(PartialEq, Eq, Deserialize)]
+struct DomainId {
+    id: String,
 }
 
 impl Login {
@@ -166,22 +185,29 @@ impl Login {
             };
             return Ok(Self { url, who });
         }
+        let project = || -> Result<Named, OpenstackError> {
+            Ok(match text("project_id") {
+                Some(id) => Named::Id(id),
+                None => Named::Name(
+                    needed("project_name")?,
+                    domain(["project_domain_id", "project_domain_name"]),
+                ),
+            })
+        };
+        if let Some(token) = credentials.get("token") {
+            let (token, project) = (token.clone(), project()?);
+            let who = Who::Token { token, project };
+            return Ok(Self { url, who });
+        }
         let user = user()?;
         let password = credentials
             .get("password")
             .ok_or(OpenstackError::MissingKey { key: "password" })?
             .clone();
-        let project = match text("project_id") {
-            Some(id) => Named::Id(id),
-            None => Named::Name(
-                needed("project_name")?,
-                domain(["project_domain_id", "project_domain_name"]),
-            ),
-        };
         let who = Who::Password {
             user,
             password,
-            project,
+            project: project()?,
         };
         Ok(Self { url, who })
     }
@@ -202,19 +228,24 @@ impl Login {
         url
     }
 
-    /// How it logs in, where the engine's Secret has no keys for that.
-    pub(super) fn beyond_the_engine(&self) -> Option<Identity> {
+    /// How it logs in, where the engine's Secret has no keys for that. `two_domains`: what Keystone
+    /// said of user and project, which one may have named by id and the other by name.
+    pub(super) fn beyond_the_engine(&self, two_domains: Option<bool>) -> Option<Identity> {
         let identity = match &self.who {
             Who::ApplicationCredential { .. } => Identity {
                 application_credential: true,
-                two_domains: false,
+                ..Identity::default()
+            },
+            Who::Token { .. } => Identity {
+                token: true,
+                ..Identity::default()
             },
             Who::Password { user, project, .. } => Identity {
-                application_credential: false,
-                two_domains: match (user.domain(), project.domain()) {
-                    (Some(of_user), Some(of_project)) => of_user != of_project,
-                    _ => false,
-                },
+                two_domains: two_domains.unwrap_or_else(|| {
+                    let domains = user.domain().zip(project.domain());
+                    domains.is_some_and(|(of_user, of_project)| of_user != of_project)
+                }),
+                ..Identity::default()
             },
         };
         (identity != Identity::default()).then_some(identity)
@@ -248,7 +279,12 @@ impl Login {
         });
         Ok(Granted {
             token: SecretString::from(token),
-            project: body.project,
+            two_domains: body
+                .user
+                .domain
+                .zip(body.project.domain)
+                .map(|(of_user, of_project)| of_user != of_project),
+            project: body.project.project,
             user: body.user.name.unwrap_or_else(|| self.user().to_owned()),
             catalog: body.catalog,
             life,
@@ -275,9 +311,12 @@ impl Login {
                 json!({ "methods": ["application_credential"],
                         "application_credential": credential })
             }
+            Who::Token { token, .. } => {
+                json!({ "methods": ["token"], "token": { "id": token.expose_secret() } })
+            }
         };
         match &self.who {
-            Who::Password { project, .. } => json!({ "auth": {
+            Who::Password { project, .. } | Who::Token { project, .. } => json!({ "auth": {
                 "identity": identity, "scope": { "project": project.body() },
             }}),
             Who::ApplicationCredential { .. } => json!({ "auth": { "identity": identity } }),
@@ -290,6 +329,7 @@ impl Login {
             Who::ApplicationCredential {
                 credential, user, ..
             } => user.as_ref().unwrap_or(credential).shown(),
+            Who::Token { .. } => "",
         }
     }
 
@@ -307,6 +347,10 @@ impl Login {
             Who::ApplicationCredential { credential, .. } => OpenstackError::CredentialDenied {
                 url,
                 credential: credential.shown().to_owned(),
+            },
+            Who::Token { project, .. } => OpenstackError::TokenDenied {
+                url,
+                project: project.shown().to_owned(),
             },
         }
     }

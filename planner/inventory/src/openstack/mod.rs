@@ -2,9 +2,10 @@
 //!
 //! Takes the site's entry and the engine's Secret; gives the project's servers with what the
 //! engine will look at when it imports them. Only reads, apart from asking for a token and giving
-//! it back. `login` gets a token, `session` sends, `read` asks for what `list` names, `wire` has the answers'
+//! it back. `environment` finds credentials beside the Secret's, `login` gets a token, `session` sends, `read` asks for what `list` names, `wire` has the answers'
 //! types, and `join` makes one VM of what five services know of a server, without any IO.
 
+mod environment;
 mod error;
 mod join;
 mod list;
@@ -19,10 +20,14 @@ use schemas::ids::SourceName;
 use schemas::inventory::SourceInventory;
 use schemas::site::OpenstackSource;
 
+pub use self::environment::{Cloud, CloudError};
 pub use self::error::OpenstackError;
 use self::session::Session;
 use crate::http::{Http, Trust};
 use crate::{Credentials, Progress, within_limits};
+
+/// The Secret's key for authorities, which is the engine's.
+const CA_KEY: &str = "ca_cert";
 
 /// Reads one project.
 pub(crate) async fn pull(
@@ -31,7 +36,7 @@ pub(crate) async fn pull(
     credentials: &Credentials,
     progress: &dyn Progress,
 ) -> Result<SourceInventory, OpenstackError> {
-    let http = Http::new(Trust::new(Some(credentials), "ca_cert"), name.as_str())?;
+    let http = Http::new(Trust::new(Some(credentials), CA_KEY), name.as_str())?;
     pull_with(http, name, place, credentials, progress).await
 }
 

@@ -91,6 +91,7 @@ pub(super) struct Session {
     catalog: Vec<CatalogEntry>,
     project: Project,
     user: String,
+    two_domains: Option<bool>,
     token_life: Option<Duration>,
     token: Mutex<Token>,
 }
@@ -136,6 +137,7 @@ impl Session {
             catalog: granted.catalog,
             project: granted.project,
             user: granted.user,
+            two_domains: granted.two_domains,
             token_life: granted.life,
             token: Mutex::new(Token {
                 text: granted.token,
@@ -172,7 +174,7 @@ impl Session {
 
     /// How it logged in, where the engine could not do the same.
     pub(super) fn identity_used(&self) -> Option<Identity> {
-        self.login.beyond_the_engine()
+        self.login.beyond_the_engine(self.two_domains)
     }
 
     /// How long a token lives here.

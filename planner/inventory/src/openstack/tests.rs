@@ -653,4 +653,11 @@ async fn ways_to_log_in() {
     let project = json!({"project": {"name": "harbor", "domain": {"id": "default"}}});
     assert_eq!(login["auth"]["scope"], project);
     assert!(identity.expect("said").two_domains);
+    let (login, identity) = bodies(&[("token", "t"), ("project_id", "1")]).await;
+    assert_eq!(
+        login,
+        json!({"auth": {"identity": {"methods": ["token"], "token": {"id": "t"}},
+            "scope": {"project": {"id": "1"}}}})
+    );
+    assert!(identity.expect("said").token);
 }
