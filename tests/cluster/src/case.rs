@@ -164,6 +164,13 @@ impl<'w> Case<'w> {
             .add("note", json!({"text": text.to_string()}));
     }
 
+    /// Something counted: in the transcript, and said.
+    pub fn count(&self, line: impl Display) {
+        let line = line.to_string();
+        crate::say(&format!("      {}: {line}", self.prefix));
+        self.note(line);
+    }
+
     /// A check; one that does not hold fails the scenario, which goes on all the same.
     pub fn expect(&mut self, what: impl Display, holds: bool, detail: impl Display) {
         let (what, detail) = (what.to_string(), detail.to_string());

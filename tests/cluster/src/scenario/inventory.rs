@@ -1,21 +1,49 @@
-//! (inventory-vsphere) What `windrow inventory pull` reads of a vCenter, field by field.
+//! (inventory-vsphere, inventory-openstack) What `windrow inventory pull` reads of a real source,
+//! field by field.
 
 use anyhow::Result;
 
 use crate::case::Case;
-use crate::inventory::Inventory;
+use crate::inventory::{Puller, Report, openstack, vsphere};
 
-pub fn run(case: &mut Case<'_>) -> Result<()> {
-    let inventory = Inventory {
-        windrow: case.world.windrow.clone(),
+pub fn vsphere(case: &mut Case<'_>) -> Result<()> {
+    let inventory = vsphere::Inventory {
+        puller: puller(case),
         rig: case.world.state.join("vsphere-testbed"),
-        folder: case.folder.join("inventory"),
     };
-    let failures = inventory.check()?;
-    case.expect(
+    let report = inventory.check()?;
+    judge(
+        case,
+        &report,
         "every VM is as the ground truth says, twice the same, by reads only",
-        failures.is_empty(),
-        failures.join("\n"),
     );
     Ok(())
+}
+
+pub fn openstack(case: &mut Case<'_>) -> Result<()> {
+    let inventory = openstack::Inventory {
+        puller: puller(case),
+        rig: case.world.state.join("openstack-testbed"),
+    };
+    let report = inventory.check()?;
+    judge(
+        case,
+        &report,
+        "every server is as the ground truth says, twice the same, by any way, by listed reads only",
+    );
+    Ok(())
+}
+
+fn judge(case: &mut Case<'_>, report: &Report, what: &str) {
+    for count in &report.counts {
+        case.count(count);
+    }
+    case.expect(what, report.failures.is_empty(), report.failures.join("\n"));
+}
+
+fn puller(case: &Case<'_>) -> Puller {
+    Puller {
+        windrow: case.world.windrow.clone(),
+        folder: case.folder.join("inventory"),
+    }
 }

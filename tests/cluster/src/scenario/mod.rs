@@ -97,7 +97,14 @@ const ALL: &[Scenario] = &[
         title: "every VM of a vCenter as it is, twice the same, by reads only",
         rigs: &["harvester", "vsphere"],
         skip: never,
-        run: inventory::run,
+        run: inventory::vsphere,
+    },
+    Scenario {
+        name: "inventory-openstack",
+        title: "every server of a project as it is, twice the same, by any way, by listed reads only",
+        rigs: &["harvester", "openstack"],
+        skip: never,
+        run: inventory::openstack,
     },
 ];
 

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
+
+use super::{Field, compare, lines, list, named, or, text};
 
 const GIB: u64 = 1 << 30;
 
@@ -39,9 +41,9 @@ impl Pulled {
         Ok(())
     }
 
-    /// Every field that differs from the truth.
-    pub fn differences(&self, truth: &Value) -> Vec<String> {
-        let mut found = Vec::new();
+    /// How many fields were compared, and every one that differs from the truth.
+    pub fn differences(&self, truth: &Value) -> (usize, Vec<String>) {
+        let (mut count, mut found) = (0, Vec::new());
         let wanted = list(&truth["vms"]);
         let known: BTreeSet<String> = wanted.iter().map(|vm| text(&vm["moid"])).collect();
         for extra in self.vms.keys().filter(|id| !known.contains(*id)) {
@@ -56,17 +58,15 @@ impl Pulled {
             };
             let nothing = Value::Null;
             let seen = self.observed.get(&text(&vm["id"])).unwrap_or(&nothing);
-            for (field, is, should) in self.fields(vm, seen, truth) {
-                if is != should {
-                    found.push(format!("{who}: {field} is {is}, not {should}"));
-                }
-            }
+            let fields = self.fields(vm, seen, truth);
+            count += fields.len();
+            found.extend(compare(&who, fields));
         }
-        found
+        (count, found)
     }
 
     /// What is and what should be, by field.
-    fn fields(&self, vm: &Value, seen: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
+    fn fields(&self, vm: &Value, seen: &Value, truth: &Value) -> Vec<Field> {
         let mut fields = place(vm, seen, truth);
         let has_config = truth["noConfig"] != true;
         fields.push((
@@ -109,13 +109,7 @@ impl Pulled {
         fields
     }
 
-    fn disk(
-        &self,
-        disk: &Value,
-        seen: &Value,
-        truth: &Value,
-        boot: &Value,
-    ) -> Vec<(String, Value, Value)> {
+    fn disk(&self, disk: &Value, seen: &Value, truth: &Value, boot: &Value) -> Vec<Field> {
         let key = text(&truth["key"]);
         let used = truth["usedBytes"].as_u64().unwrap_or_default();
         let store = self.stores.get(&text(&disk["storage"]));
@@ -178,7 +172,7 @@ impl Pulled {
 }
 
 /// Where a VM is, and what changes by itself.
-fn place(vm: &Value, seen: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
+fn place(vm: &Value, seen: &Value, truth: &Value) -> Vec<Field> {
     let uuid = text(&truth["instanceUuid"]);
     let id = if uuid.is_empty() || truth["noConfig"] == true {
         format!("moref:{}", text(&truth["moid"]))
@@ -237,7 +231,7 @@ fn place(vm: &Value, seen: &Value, truth: &Value) -> Vec<(String, Value, Value)>
 }
 
 /// The rest of a VM's own fields.
-fn config(vm: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
+fn config(vm: &Value, truth: &Value) -> Vec<Field> {
     let hot_add: Vec<&str> = [("cpu", "cpuHotAdd"), ("memory", "memoryHotAdd")]
         .into_iter()
         .filter(|(_, key)| truth[*key] == true)
@@ -299,7 +293,7 @@ fn config(vm: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
     fields
 }
 
-fn nic(at: usize, nic: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
+fn nic(at: usize, nic: &Value, truth: &Value) -> Vec<Field> {
     let model = match truth["type"].as_str().unwrap_or_default() {
         "Sriov" => "VirtualSriovEthernetCard".to_owned(),
         kind => format!("Virtual{kind}"),
@@ -341,51 +335,4 @@ fn nic(at: usize, nic: &Value, truth: &Value) -> Vec<(String, Value, Value)> {
         ));
     }
     named(&format!("NIC {at}"), fields)
-}
-
-fn named<'a>(
-    of: &str,
-    fields: impl IntoIterator<Item = (&'a str, Value, Value)>,
-) -> Vec<(String, Value, Value)> {
-    let name = |field: &str| match of {
-        "" => field.to_owned(),
-        of => format!("{field} of {of}"),
-    };
-    fields
-        .into_iter()
-        .map(|(field, is, should)| (name(field), is, should))
-        .collect()
-}
-
-fn or(value: &Value, otherwise: Value) -> Value {
-    if value.is_null() {
-        otherwise
-    } else {
-        value.clone()
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// A text, or a number as one.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-fn lines(path: &Path) -> Result<Vec<Value>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
-    text.lines()
-        .skip(1)
-        .map(|line| {
-            serde_json::from_str(line)
-                .with_context(|| format!("read a line of `{}`", path.display()))
-        })
-        .collect()
 }

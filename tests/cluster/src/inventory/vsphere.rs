@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use crate::command::{Run, tail};
-use crate::truth::Pulled;
+use super::{Puller, Report};
+use crate::command::Run;
+use crate::truth::list;
+use crate::truth::vsphere::Pulled;
 
 /// What may be called: reads, questions, logins and logouts.
 const READS: &[&str] = &[
@@ -29,31 +31,20 @@ const READS: &[&str] = &[
     "calls./rest/com/vmware/cis/tagging/category/id:",
     "calls./rest/com/vmware/cis/tagging/tag-association",
 ];
-/// Files of a snapshot that an unchanged source leaves as they are.
-const CONFIGURATION: &[&str] = &[
-    "source.json",
-    "vms.jsonl",
-    "networks.jsonl",
-    "storage.jsonl",
-    "hosts.jsonl",
-    "rules.jsonl",
-];
 /// Longest that a program told to stop may take.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A rig to read, and the program that reads it.
 pub struct Inventory {
-    /// The program under test.
-    pub windrow: PathBuf,
+    /// The program under test, and a folder for plan and snapshots.
+    pub puller: Puller,
     /// What the vSphere rig keeps.
     pub rig: PathBuf,
-    /// A folder for plan and snapshots.
-    pub folder: PathBuf,
 }
 
 impl Inventory {
-    /// Runs all checks; the lines that did not hold.
-    pub fn check(&self) -> Result<Vec<String>> {
+    /// Runs all checks.
+    pub fn check(&self) -> Result<Report> {
         let truth: Value = serde_json::from_str(&self.read("ground-truth.json")?)?;
         let sources = self.write_plan(&truth)?;
         self.control("DELETE", "faults")?;
@@ -66,41 +57,26 @@ impl Inventory {
             ("second", None),
             ("fresh", Some("--fresh")),
         ] {
-            let output = self.pull(out, "secrets.yaml", &sources, more).output()?;
-            if output.code != 0 {
-                bail!(
-                    "`inventory pull` ended with {}: {}",
-                    output.code,
-                    tail(&output.all(), 10)
-                );
-            }
+            self.puller.pulled(out, &sources, more)?;
         }
         let mut pulled = Pulled::default();
         for source in &sources {
-            pulled.add(&self.folder.join("first").join(source))?;
+            pulled.add(&self.puller.folder.join("first").join(source))?;
             for again in ["second", "fresh"] {
-                failures.extend(self.same_bytes("first", again, source)?);
+                failures.extend(self.puller.same_bytes(("first", source), (again, source))?);
             }
         }
-        failures.extend(pulled.differences(&truth));
+        let (fields, differences) = pulled.differences(&truth);
+        let counts = vec![format!(
+            "{} VMs: {fields} fields compared with the ground truth, {} differ",
+            list(&truth["vms"]).len(),
+            differences.len()
+        )];
+        failures.extend(differences);
         failures.extend(self.only_reads(others)?);
         failures.extend(self.wrong_password(&sources)?);
         failures.extend(self.interrupted(&sources, others)?);
-        Ok(failures)
-    }
-
-    fn same_bytes(&self, one: &str, other: &str, source: &str) -> Result<Vec<String>> {
-        let read = |out: &str, file: &str| {
-            let path = self.folder.join(out).join(source).join(file);
-            std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))
-        };
-        let mut failures = Vec::new();
-        for file in CONFIGURATION {
-            if read(one, file)? != read(other, file)? {
-                failures.push(format!("{source}/{file}: `{other}` is not what `{one}` is"));
-            }
-        }
-        Ok(failures)
+        Ok(Report { counts, failures })
     }
 
     /// What the rig's access log has beyond reads, and sessions that are still open.
@@ -134,7 +110,10 @@ impl Inventory {
     fn wrong_password(&self, sources: &[String]) -> Result<Vec<String>> {
         self.control("DELETE", "stats")?;
         let one = &sources[..1];
-        let output = self.pull("wrong", "wrong.yaml", one, None).output()?;
+        let output = self
+            .puller
+            .pull("wrong", "wrong.yaml", one, None)
+            .output()?;
         let stats: Value = serde_json::from_str(&self.control("GET", "stats")?)?;
         let logins = stats["calls.Login"].as_u64().unwrap_or_default();
         let mut failures = Vec::new();
@@ -163,7 +142,7 @@ impl Inventory {
             self.control("DELETE", "faults")?;
             let fault = json!({"kind": "delay", "method": method, "millis": 4000, "count": 1});
             self.post("faults", &fault)?;
-            let _ = std::fs::remove_dir_all(self.folder.join("cache"));
+            let _ = std::fs::remove_dir_all(self.puller.folder.join("cache"));
             let (code, took) = self.stop_while_delayed(&sources[..1])?;
             let what = format!("Ctrl-C during `{method}`");
             if code == 0 || took > STOP_TIME_MAX {
@@ -178,8 +157,8 @@ impl Inventory {
     /// Starts a pull, sends SIGINT as soon as the fault was met, and waits for its end: its exit code,
     /// and how long that took.
     fn stop_while_delayed(&self, sources: &[String]) -> Result<(i32, Duration)> {
-        let run = self.pull("stopped", "secrets.yaml", sources, None);
-        let mut windrow = run.background(&self.folder.join("stopped.log"))?;
+        let run = self.puller.pull("stopped", "secrets.yaml", sources, None);
+        let mut windrow = run.background(&self.puller.folder.join("stopped.log"))?;
         let began = Instant::now();
         loop {
             let faults: Value = serde_json::from_str(&self.control("GET", "faults")?)?;
@@ -203,38 +182,9 @@ impl Inventory {
         Ok((output.code, interrupted.elapsed()))
     }
 
-    fn pull(&self, out: &str, secrets: &str, sources: &[String], more: Option<&str>) -> Run {
-        let mut run = Run::new(&self.windrow)
-            .args([
-                "inventory",
-                "pull",
-                "plan.yaml",
-                "--credentials",
-                secrets,
-                "--out",
-                out,
-            ])
-            .args(more)
-            .folder(&self.folder)
-            .env("XDG_CACHE_HOME", self.folder.join("cache"))
-            .env("NO_COLOR", "1")
-            .without("KUBECONFIG")
-            .without("GOVC_URL")
-            .limit(Duration::from_mins(5));
-        for source in sources {
-            run = run.args(["--source", source]);
-        }
-        run
-    }
-
     /// A plan with every datacenter as a source, and its Secrets; gives the sources' names.
     fn write_plan(&self, truth: &Value) -> Result<Vec<String>> {
-        if self.folder.exists() {
-            std::fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("clear `{}`", self.folder.display()))?;
-        }
-        std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("make `{}`", self.folder.display()))?;
+        self.puller.clear()?;
         let users: Value = serde_json::from_str(&self.read("users.json")?)?;
         // The one whose password has everything in it that can be escaped wrongly.
         let user = users
@@ -278,10 +228,7 @@ impl Inventory {
         plan.push_str(
             "  workloads:\n  - { name: all, select: [ { source: dc0, match: \"*\" } ] }\n",
         );
-        let write = |name: &str, text: &str| {
-            let path = self.folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("write `{}`", path.display()))
-        };
+        let write = |name: &str, text: &str| self.puller.write(name, text);
         write("plan.yaml", &plan)?;
         write("secrets.yaml", &secret(&user["password"])?)?;
         write("wrong.yaml", &secret(&json!("hunter2"))?)?;
@@ -326,11 +273,13 @@ mod tests {
     fn a_rig_that_is_up() {
         let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect(name));
         let inventory = Inventory {
-            windrow: variable("WINDROW"),
+            puller: Puller {
+                windrow: variable("WINDROW"),
+                folder: std::env::temp_dir().join("windrow-inventory-vsphere"),
+            },
             rig: variable("RIG"),
-            folder: std::env::temp_dir().join("windrow-inventory-vsphere"),
         };
-        let failures = inventory.check().expect("the checks can be made");
-        assert!(failures.is_empty(), "{}", failures.join("\n"));
+        let Report { counts, failures } = inventory.check().expect("the checks can be made");
+        assert!(failures.is_empty(), "{counts:?}\n{}", failures.join("\n"));
     }
 }
