@@ -14,9 +14,11 @@ use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
 use crate::keep::Keep;
 use crate::predict::{Predicted, predict};
-use crate::report::{PlanReport, TargetFit};
+use crate::report::PlanReport;
 use crate::resolve::{ExclusionReason, resolve};
-use crate::schedule::{Problem, Schedule, UnplacedReason, Violation, check_schedule, schedule};
+use crate::schedule::{
+    Problem, Schedule, UnplacedReason, Violation, check_schedule, feasibility, schedule,
+};
 use crate::waves::{Inputs, Rendered, render};
 use crate::{downtime, unplaced};
 
@@ -93,7 +95,7 @@ pub fn plan_keeping(
     let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
     let mut checked = check::check(resolved, inventory);
     let whole = problem_of(&checked, keep);
-    let fits = fits(&checked, &whole);
+    let fits = feasibility(&whole);
     let (problem, schedule) = place(&mut checked, whole, keep)?;
     checked
         .findings
@@ -138,19 +140,6 @@ pub fn plan_keeping(
         problem,
         schedule: foreseen,
     })
-}
-
-/// What each target's engine needs for all that keeps windows, beside what those give.
-fn fits(checked: &Checked, problem: &Problem) -> Vec<TargetFit> {
-    if checked.plan.windows.is_empty() {
-        return Vec::new();
-    }
-    let fit = |(position, target): (usize, &crate::schedule::Target)| TargetFit {
-        target: target.name.clone(),
-        needs: unplaced::busy(problem, position),
-        given: unplaced::open(problem, position),
-    };
-    problem.targets.iter().enumerate().map(fit).collect()
 }
 
 fn problem_of(checked: &Checked, keep: &Keep) -> Problem {

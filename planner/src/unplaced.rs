@@ -6,7 +6,7 @@ use schemas::units::{Bytes, Seconds};
 use crate::diagnostic::count;
 use crate::report::Clock;
 use crate::resolve::{ResolvedPlan, ResolvedVm, ResolvedWindow, ResolvedWorkload};
-use crate::schedule::{Job, Problem, UnplacedReason, Window};
+use crate::schedule::{Job, Problem, UnplacedReason, Window, feasibility};
 
 /// What was seen, and what would help.
 pub(crate) struct Told {
@@ -133,17 +133,23 @@ impl It<'_> {
             return told;
         }
         let target = &self.problem.targets[self.job.target].name;
-        let (needs, given) = (
-            busy(self.problem, self.job.target),
-            open(self.problem, self.job.target),
-        );
+        let fits = feasibility(self.problem);
+        let of_it = fits.iter().find(|fit| fit.target == *target);
+        let (needs, given) = of_it.map_or_else(Default::default, |fit| (fit.needs, fit.given));
         let name = &window.name;
+        let why = if needs > given {
+            format!("{target} needs {needs}, its windows give {given}")
+        } else {
+            "those in front of it, and what it waits for, take up what they give".to_owned()
+        };
+        let over = match windows.len() {
+            1 => format!("the one occurrence of `{name}` that it may use is over before its turn"),
+            n => {
+                format!("the {n} occurrences of `{name}` that it may use are over before its turn")
+            }
+        };
         Told {
-            evidence: format!(
-                "the {} of `{name}` that it may use are over before its turn: {target} needs \
-                 {needs}, its windows give {given}",
-                count(windows.len(), "occurrence"),
-            ),
+            evidence: format!("{over}: {why}"),
             remedy: format!(
                 "give `{name}` more or longer occurrences, pin fewer workloads to it, or send some \
                  to another target"
@@ -266,36 +272,4 @@ impl It<'_> {
         let zone = zones.find_map(|window| window.time_zone.as_deref());
         Clock::new(self.plan.start, zone.unwrap_or("UTC"))
     }
-}
-
-/// How long a target's engine is busy with all imports that keep windows: from each one's creation
-/// until its export has ended, one after the other.
-pub(crate) fn busy(problem: &Problem, target: usize) -> Seconds {
-    let profile = &problem.targets[target].profile;
-    let jobs = problem.jobs.iter();
-    jobs.filter(|job| job.target == target && job.calendar.is_some())
-        .map(|job| {
-            let shutdown = job.estimates.shutdown.value;
-            let lead =
-                engine::admission::create_to_export(profile, job.kind, shutdown.into()).seconds();
-            lead + job.estimates.export.value
-        })
-        .sum()
-}
-
-/// How long imports of a target may start at all, in all windows that they may use together.
-pub(crate) fn open(problem: &Problem, target: usize) -> Seconds {
-    let jobs = problem.jobs.iter().filter(|job| job.target == target);
-    let mut calendars: Vec<usize> = jobs.filter_map(|job| job.calendar).collect();
-    calendars.sort_unstable();
-    calendars.dedup();
-    let windows = calendars.iter().flat_map(|c| &problem.calendars[*c]);
-    let mut spans: Vec<(Seconds, Seconds)> = windows.map(|w| (w.from, w.to)).collect();
-    spans.sort_unstable();
-    let (mut total, mut until) = (Seconds::ZERO, Seconds::ZERO);
-    for (from, to) in spans {
-        total += to.saturating_sub(from.max(until));
-        until = until.max(to);
-    }
-    total
 }

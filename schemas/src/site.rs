@@ -351,6 +351,9 @@ pub struct Policy {
     pub approval: ApprovalPolicy,
     /// What a blocker does.
     pub on_blocker: OnBlocker,
+    /// When machines move whose guest is off when the plan is made.
+    #[serde(skip_serializing_if = "is_default")]
+    pub powered_off: PoweredOff,
 }
 
 impl Default for Policy {
@@ -360,6 +363,7 @@ impl Default for Policy {
             shutdown_timeout: Span::from_minutes(30),
             approval: ApprovalPolicy::Required,
             on_blocker: OnBlocker::Exclude,
+            powered_off: PoweredOff::InWindow,
         }
     }
 }
@@ -397,6 +401,18 @@ pub enum OnBlocker {
     Exclude,
     /// There is no plan until it is mended or waived.
     Refuse,
+}
+
+/// When machines move whose guest is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PoweredOff {
+    /// In the windows of their workload, as all others.
+    #[default]
+    InWindow,
+    /// At any hour, in waves without a window: nobody misses them. One that somebody switches on
+    /// after it was planned is shut down all the same.
+    AnyTime,
 }
 
 /// Rates and durations to plan with until they are measured.

@@ -6,5 +6,6 @@ mod findings;
 mod harness;
 mod help;
 mod hostile;
+mod no_place;
 mod selecting;
 mod validate;

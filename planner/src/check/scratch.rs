@@ -2,6 +2,7 @@
 
 use schemas::finding::{Severity, Subject};
 use schemas::inventory::ScratchKind;
+use schemas::units::{Bytes, GIB};
 
 use super::Hit;
 use super::table::Check;
@@ -35,7 +36,17 @@ pub const S01: Check = Check {
                     target.capacity,
                     target.name
                 );
-                hits.push(Hit::vm(vm, evidence));
+                // The reserve keeps its share of the larger volume too.
+                let (peak, usable) = (u128::from(vm.footprint.peak.0), target.usable.0.max(1));
+                let capacity = (peak * u128::from(target.capacity.0)).div_ceil(usable.into());
+                let capacity = u64::try_from(capacity).unwrap_or(u64::MAX);
+                let capacity = Bytes(capacity.checked_next_multiple_of(GIB).unwrap_or(capacity));
+                let remedy = format!(
+                    "give {} a scratch of at least {capacity} and say so in `scratch.capacity`; if \
+                     its disks hold less, give the room it needs as `scratch` under `machines`",
+                    target.name
+                );
+                hits.push(Hit::vm(vm, evidence).remedy(remedy));
             }
         }
         hits

@@ -32,7 +32,7 @@ use crate::check::capacity::CapacityLine;
 use crate::check::losses::Loss;
 use crate::diagnostic::list;
 use crate::resolve::{Exclusion, ExclusionReason, ResolvedPlan};
-use crate::schedule::{Problem, Schedule, all_at_once};
+use crate::schedule::{Feasibility, Problem, Schedule, all_at_once};
 use crate::waves::Rendered;
 use crate::{critical, downtime};
 
@@ -70,7 +70,7 @@ pub struct PlanReport {
     pub time_zone: String,
     /// What each target's engine needs for all that keeps windows, beside what those give; empty
     /// where there are no windows.
-    pub windows: Vec<TargetFit>,
+    pub windows: Vec<Feasibility>,
     /// The waves, by number.
     pub waves: Vec<WaveLine>,
     /// The services that have something to move, in the plan's order.
@@ -107,25 +107,6 @@ pub struct PlanReport {
     /// What will not survive, kind by kind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
-}
-
-/// What a target's engine needs, beside what the windows give.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetFit {
-    /// The target.
-    pub target: TargetName,
-    /// Its engine is busy for so long with all imports that keep windows, those without a place too.
-    pub needs: Seconds,
-    /// Their windows are open for so long.
-    pub given: Seconds,
-}
-
-impl TargetFit {
-    /// Hundredths of what is needed that the windows give, at most all of it.
-    pub fn percent(&self) -> u64 {
-        (self.given.0 * 100 / self.needs.0.max(1)).min(100)
-    }
 }
 
 /// One service in a line.
@@ -343,7 +324,7 @@ impl PlanReport {
         schedule: &Schedule,
         rendered: &Rendered,
         inventory: &Inventory,
-        windows: Vec<TargetFit>,
+        windows: Vec<Feasibility>,
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);

@@ -109,6 +109,43 @@ fn no_place(fixture: &Fixture) -> String {
     lines.join("\n")
 }
 
+// Nights that are too few for all: the first lines say how much is lacking and what would help; where
+// those that are off need no window, they move at once, in a wave without one.
+#[test]
+fn too_few_nights() {
+    const TWO: &str = r#"
+- name: night
+  occurrences:
+  - { id: first, from: "2026-11-23T22:00:00+01:00", to: "2026-11-23T22:30:00+01:00" }
+  - { id: second, from: "2026-11-24T22:00:00+01:00", to: "2026-11-24T22:24:00+01:00" }"#;
+    let mut fixture = Fixture::new(PLAN).windows(TWO);
+    for name in ["ERP-DB-02", "erp-app-01"] {
+        let mut id = String::new();
+        fixture = fixture.vm("dc1", name, |vm| {
+            vm.disks = vec![crate::fixture::disk("2000", 80)];
+            id = vm.id.to_string();
+        });
+        fixture = fixture.observed("dc1", &id, |seen| {
+            seen.power = Some(schemas::inventory::Power::Off);
+        });
+    }
+    let in_windows = text(&fixture);
+    fixture.site.policy.powered_off = schemas::site::PoweredOff::AnyTime;
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let outside = planned
+        .rendered
+        .waves
+        .iter()
+        .filter(|wave| wave.object.spec.window.is_none());
+    let outside: Vec<_> = outside.flat_map(|wave| &wave.object.spec.imports).collect();
+    assert!(
+        outside
+            .iter()
+            .any(|import| import.name.as_str() == "ERP-DB-02")
+    );
+    insta::assert_snapshot!(format!("{in_windows}\n---\n{}", text(&fixture)));
+}
+
 const ONE: &str = r#"
 start: "2026-11-23T00:00:00+01:00"
 workloads:

@@ -10,9 +10,10 @@ use schemas::units::Bytes;
 
 use super::beside;
 use super::clock::Clock;
-use super::{LeftOut, PlanReport, TargetFit, WaveLine, WorkloadFindings};
+use super::{LeftOut, PlanReport, WaveLine, WorkloadFindings};
 use crate::check::table;
 use crate::diagnostic::{count, list};
+use crate::schedule::Feasibility;
 
 /// Columns that no line of prose passes.
 const WIDTH_MAX: usize = 100;
@@ -96,18 +97,39 @@ pub(super) fn headline(report: &PlanReport) -> String {
 
 /// What the engine needs beside what the windows give, where that is less; with the levers.
 fn lacking(text: &mut String, report: &PlanReport) {
-    let short = |fit: &&TargetFit| fit.given < fit.needs;
+    let short = |fit: &&Feasibility| fit.given < fit.needs;
     let missed = report.left_out.iter().any(|out| out.kind == "noWindow");
     for fit in report.windows.iter().filter(short).filter(|_| missed) {
+        let more = match fit.occurrences_lacking() {
+            0 => "more or longer occurrences".to_owned(),
+            lacking => format!("{lacking} more, or longer ones"),
+        };
+        let off = match fit.off {
+            0 => String::new(),
+            off => format!(
+                ", or `policy.poweredOff: anyTime` for the {} ({} of it)",
+                off_ones(off),
+                whole(fit.needs_off)
+            ),
+        };
         let prose = format!(
-            "{} needs {} for all of it, its windows give {}: {} % fits; more or longer occurrences, \
-             another target, or a window of their own for VMs that are off would help",
+            "{} needs {} for the {} that keep windows, which give {} in {}: {} % fits; {more}, \
+             another target{off} would help",
             fit.target,
             whole(fit.needs),
+            count(fit.inside, "VM"),
             whole(fit.given),
-            fit.percent()
+            count(fit.occurrences, "occurrence"),
+            fit.percent(),
         );
         paragraph(text, "  ", &prose);
+    }
+}
+
+fn off_ones(count: usize) -> String {
+    match count {
+        1 => "VM that is off".to_owned(),
+        more => format!("{more} VMs that are off"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::admission::{Ahead, Due, create_to_export, due, lead};
+use engine::admission::{Ahead, Due, due, lead};
 use engine::{Guest, ImportSpec, Millis, Timing};
 use schemas::ids::VmKey;
 use schemas::units::{Bytes, Seconds};
@@ -39,8 +39,8 @@ pub(super) struct Prepared {
     pub spec: Arc<ImportSpec>,
     /// From creation to the look that finds its guest off.
     pub lead: Millis,
-    /// From creation to the end of its export, on an idle engine.
-    pub until_exported: Millis,
+    /// From creation until it runs and its scratch is free, on an idle engine.
+    pub until_gone: Millis,
     /// Positions of those that it excludes, on its target.
     pub excludes: Vec<usize>,
     pub peak: Bytes,
@@ -132,11 +132,11 @@ impl Prepared {
         let job = &problem.jobs[position];
         let profile = &problem.targets[job.target].profile;
         let shutdown: Millis = job.estimates.shutdown.value.into();
-        let until_export = create_to_export(profile, job.kind, shutdown);
+        let cut = job.estimates.cut(profile, job.kind);
         Self {
             spec: lane::spec(job, position),
             lead: lead(profile, job.kind, shutdown),
-            until_exported: until_export + job.estimates.export.value.into(),
+            until_gone: Millis::from(cut) + profile.ready_poll,
             excludes: Vec::new(),
             peak: job.size.peak.0.max(job.size.resident.0),
             resident: job.size.resident.0,

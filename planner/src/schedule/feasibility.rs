@@ -1,17 +1,19 @@
 //! Whether it all fits, before anything is scheduled: the time that imports need against the time
-//! that windows give, for each target; and how full each occurrence is once it is.
+//! that windows give, for each target.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use engine::admission::create_to_export;
 use schemas::ids::{OccurrenceId, TargetName, WindowName};
 use schemas::site::Admission;
 use schemas::units::Seconds;
+use serde::Serialize;
 
-use super::{Job, Problem, Schedule};
+use super::{Job, Problem};
 
 /// Needs and means of one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Feasibility {
     /// The target.
     pub target: TargetName,
@@ -19,13 +21,13 @@ pub struct Feasibility {
     /// that admission leaves between them.
     pub needs: Seconds,
     /// Time of its engine in which the windows of these imports are open, exporters side by side.
-    pub gives: Seconds,
+    pub given: Seconds,
     /// Imports that keep windows.
     pub inside: usize,
-    /// Imports that need no window.
-    pub outside: usize,
-    /// Time that its engine needs for those.
-    pub needs_outside: Seconds,
+    /// Of those, the ones whose guest is off: nobody would miss them at another hour.
+    pub off: usize,
+    /// Time that its engine needs for those that are off.
+    pub needs_off: Seconds,
     /// Occurrences that any of its imports may use.
     pub occurrences: usize,
 }
@@ -35,13 +37,13 @@ impl Feasibility {
     /// may still fail for scratch or dependencies.
     pub fn percent(&self) -> u64 {
         let needs = self.needs.0.max(1);
-        (self.gives.0.saturating_mul(100) / needs).min(100)
+        (self.given.0.saturating_mul(100) / needs).min(100)
     }
 
     /// How many more occurrences of the usual length would give what is lacking.
     pub fn occurrences_lacking(&self) -> u64 {
-        let usual = self.gives.0 / (self.occurrences as u64).max(1);
-        let lacking = self.needs.saturating_sub(self.gives).0;
+        let usual = self.given.0 / (self.occurrences as u64).max(1);
+        let lacking = self.needs.saturating_sub(self.given).0;
         if usual == 0 {
             0
         } else {
@@ -50,20 +52,23 @@ impl Feasibility {
     }
 }
 
-/// Of every target that has imports, in the problem's order.
+/// Of every target that has imports which keep windows, in the problem's order.
 pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
     let targets = problem
         .targets
         .iter()
         .enumerate()
         .map(|(position, target)| {
-            let own: Vec<&Job> = problem
+            let inside: Vec<&Job> = problem
                 .jobs
                 .iter()
-                .filter(|job| job.target == position)
+                .filter(|job| job.target == position && job.calendar.is_some())
                 .collect();
-            let (inside, outside): (Vec<&Job>, Vec<&Job>) =
-                own.iter().partition(|job| job.calendar.is_some());
+            let off: Vec<&Job> = inside
+                .iter()
+                .copied()
+                .filter(|job| !job.guest_runs)
+                .collect();
             let calendars: BTreeSet<usize> = inside.iter().filter_map(|job| job.calendar).collect();
             let windows = calendars
                 .iter()
@@ -78,14 +83,14 @@ pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
             Feasibility {
                 target: target.name.clone(),
                 needs: engine_time(problem, &inside),
-                gives: Seconds(union(open.collect()).0.saturating_mul(exporters)),
+                given: Seconds(union(open.collect()).0.saturating_mul(exporters)),
                 inside: inside.len(),
-                outside: outside.len(),
-                needs_outside: engine_time(problem, &outside),
+                off: off.len(),
+                needs_off: engine_time(problem, &off),
                 occurrences: occurrences.len(),
             }
         });
-    targets.filter(|it| it.inside + it.outside > 0).collect()
+    targets.filter(|it| it.inside > 0).collect()
 }
 
 /// Exports one after the other, and what admission leaves between them on an engine that blocks.
@@ -114,48 +119,4 @@ fn union(mut spans: Vec<(Seconds, Seconds)>) -> Seconds {
         until = until.max(to);
     }
     length
-}
-
-/// One occurrence of a window as it is packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
-    /// The window.
-    pub window: WindowName,
-    /// The occurrence.
-    pub occurrence: OccurrenceId,
-    /// Imports in it.
-    pub imports: usize,
-    /// It opens.
-    pub from: Seconds,
-    /// It closes.
-    pub to: Seconds,
-    /// The last machine of it is predicted to be ready.
-    pub ends: Seconds,
-}
-
-impl Packed {
-    /// From the last predicted end to the close.
-    pub fn slack(&self) -> Seconds {
-        self.to.saturating_sub(self.ends)
-    }
-}
-
-/// How the schedule fills the occurrences that it uses, by opening.
-pub fn packed(schedule: &Schedule) -> Vec<Packed> {
-    let mut of: BTreeMap<(Seconds, &WindowName, &OccurrenceId), Packed> = BTreeMap::new();
-    for slot in &schedule.slots {
-        let Some(window) = &slot.window else { continue };
-        let key = (window.from, &window.name, &window.occurrence);
-        let packed = of.entry(key).or_insert(Packed {
-            window: window.name.clone(),
-            occurrence: window.occurrence.clone(),
-            imports: 0,
-            from: window.from,
-            to: window.to,
-            ends: Seconds::ZERO,
-        });
-        packed.imports += 1;
-        packed.ends = packed.ends.max(slot.times.ready);
-    }
-    of.into_values().collect()
 }

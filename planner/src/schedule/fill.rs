@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::Profile;
 use schemas::ids::{OccurrenceId, VmKey, WindowName, WorkloadName};
 use schemas::inventory::{Power, SourceKind};
-use schemas::site::Assumptions;
+use schemas::site::{Assumptions, PoweredOff};
 use schemas::units::Seconds;
 
 use super::{Barrier, Job, Problem, Room, Service, Target, Window, Workload};
@@ -69,13 +69,17 @@ impl Problem {
                 vm.shutdown_timeout.0,
                 &plan.assumptions,
             );
+            // What people pinned to an occurrence stays there.
+            let at_any_time = plan.policy.powered_off == PoweredOff::AnyTime
+                && vm.power == Some(Power::Off)
+                && plan.workloads[workload].occurrence.is_none();
             Some(Job {
                 vm: vm.key.clone(),
                 name: vm.name.clone(),
                 kind: vm.kind,
                 target,
                 workload,
-                calendar: of_workload[workload],
+                calendar: of_workload[workload].filter(|_| !at_any_time),
                 guest_runs,
                 host: None,
                 fixed: None,

@@ -6,7 +6,8 @@
 //! of admission, so that what is planned is what is done. Several priority rules are tried, and the
 //! best schedule is taken: nothing left out, windows kept, least downtime, least makespan.
 //!
-//! The parts: `problem` (what goes in), `fill` (a plan → that), `order` (priority rules), `decode` (order → slots),
+//! The parts: `problem` (what goes in), `fill` (a plan → that), `feasibility` (what is needed beside what
+//! windows give), `order` (priority rules), `decode` (order → slots),
 //! `bound` (what no schedule can beat), `naive` (all imports at once, for comparison), `forecast`
 //! (to files), `checker` (judges a schedule without knowing how it was made).
 
@@ -45,7 +46,7 @@ use flow::Flow;
 pub use bound::LowerBound;
 pub use budget::Budget;
 pub use checker::{Violation, check_schedule};
-pub use feasibility::{Feasibility, Packed, feasibility, packed};
+pub use feasibility::{Feasibility, feasibility};
 pub use forecast::{import_forecast, scratch_forecast, wave_forecast};
 pub use naive::{AllAtOnce, all_at_once};
 pub use order::Rule;

@@ -28,8 +28,8 @@ pub(super) enum Hold {
     Service(usize),
     /// What its service waits for outside has not come.
     ServiceWaits(usize),
-    /// It would be in the way of this job, whose creation is fixed.
-    Fixed(usize),
+    /// It would be in the way of this job, whose creation is fixed; until that moment is past.
+    Fixed(usize, Millis),
     /// Its own creation is fixed for then.
     Until(Millis),
 }
@@ -39,7 +39,7 @@ impl Hold {
     pub fn until(&self) -> Option<Millis> {
         match self {
             Self::Window(at) => at.map(Millis::from),
-            Self::Until(at) => Some(*at),
+            Self::Until(at) | Self::Fixed(_, at) => Some(*at),
             _ => None,
         }
     }
@@ -70,7 +70,7 @@ impl Hold {
             Self::Service(service) | Self::ServiceWaits(service) => Held::Service {
                 service: problem.services[*service].name.clone(),
             },
-            Self::Fixed(other) => Held::Fixed {
+            Self::Fixed(other, _) => Held::Fixed {
                 of: vm(problem, *other),
             },
             Self::Until(_) => Held::Approved,
@@ -254,7 +254,8 @@ impl Decoder<'_> {
         Ok(window)
     }
 
-    /// What is fixed is created then; nothing else is put in front of it that would be exporting.
+    /// What is fixed is created then; nothing else is put in front of it that would still be under way:
+    /// with the exporter, scratch or bandwidth that it needs.
     fn fixed_lets(&self, job: usize) -> Result<(), Hold> {
         let it = &self.estate.problem.jobs[job];
         if let Some(at) = it.fixed.map(Millis::from) {
@@ -264,12 +265,15 @@ impl Decoder<'_> {
                 Ok(())
             };
         }
-        let Some((at, other)) = self.fixed[it.target].last() else {
+        // Moments are told in whole seconds: what it waited for may come within the one that is told.
+        let past = |at: Millis| at + Millis::from_seconds(1);
+        let mut coming = self.fixed[it.target].iter().rev();
+        let Some((at, other)) = coming.find(|(at, _)| past(*at) > self.now) else {
             return Ok(());
         };
-        let until = self.now + self.estate.jobs[job].until_exported;
-        if *at > self.now && until > *at {
-            return Err(Hold::Fixed(*other));
+        let until = self.now + self.estate.jobs[job].until_gone;
+        if until > *at {
+            return Err(Hold::Fixed(*other, past(*at)));
         }
         Ok(())
     }

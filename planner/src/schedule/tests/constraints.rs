@@ -160,6 +160,35 @@ fn fixed() {
     assert_eq!(slot(&schedule, 4).held, Held::Approved);
 }
 
+// Whatever else there is to do: what is fixed as it was scheduled stays where it was, to the second,
+// also where it waits for one that runs only within that second.
+#[test]
+fn fixed_is_not_overtaken() {
+    for policy in [
+        Admission::Downtime,
+        Admission::Balanced,
+        Admission::Throughput,
+    ] {
+        let sizes = [40, 7, 90, 3, 55, 21];
+        let jobs = (0..6).map(|n| job(2 * n, sizes[n], n % 3)).collect();
+        let mut problem = problem(&[&[], &[0], &[1], &[]], jobs);
+        problem.admission = policy;
+        let first = solve(&problem);
+        for job in &mut problem.jobs {
+            job.fixed = first.slot(&job.vm).map(|slot| slot.times.created);
+        }
+        problem
+            .jobs
+            .extend((0..6).map(|n| job(2 * n + 1, 10 + 5 * n as u64, 3)));
+        let again = solve(&problem);
+        assert_eq!(again.slots.len(), 12);
+        for slot in &first.slots {
+            let now = again.slot(&slot.vm).expect("it has a place").times;
+            assert_eq!(now.created, slot.times.created, "{policy:?} {}", slot.vm);
+        }
+    }
+}
+
 // A target that is full takes no more machines, and says of what.
 #[test]
 fn room() {
