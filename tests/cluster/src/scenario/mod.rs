@@ -4,6 +4,7 @@
 mod bad_input;
 mod controller;
 mod failing;
+mod findings;
 mod inventory;
 mod kill;
 mod openstack;
@@ -105,6 +106,13 @@ const ALL: &[Scenario] = &[
         rigs: &["harvester", "openstack"],
         skip: never,
         run: inventory::openstack,
+    },
+    Scenario {
+        name: "findings",
+        title: "a plan of all there is finds what the ground truths say is wrong, and blocks nothing else",
+        rigs: &["harvester", "openstack", "vsphere"],
+        skip: never,
+        run: findings::run,
     },
 ];
 

@@ -1,6 +1,8 @@
 //! Snapshots beside the ground truths of the rigs, VM by VM and field by field.
 
+pub mod hazards;
 pub mod openstack;
+mod pattern;
 pub mod vsphere;
 
 use std::path::Path;
