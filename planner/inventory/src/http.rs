@@ -1,8 +1,8 @@
 //! The one HTTP client of all collectors, and its rules for waiting, retrying and trusting.
 //!
 //! Takes requests and gives answers of any status: what a 404 means is the collector's business.
-//! Retries only what it is told is an idempotent read, and never follows a redirect to another
-//! host. Error texts show addresses without user info and query, where people keep secrets.
+//! Retries only what it is told is an idempotent read. An API's redirects are followed on its own
+//! host only, a file's wherever they lead, without its credentials. Error texts show addresses without user info and query, where people keep secrets.
 
 mod error;
 #[cfg(test)]
@@ -35,8 +35,10 @@ const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Requests in flight to one source.
 const IN_FLIGHT_MAX: usize = 4;
-/// Redirects followed, all on one host.
+/// Redirects followed.
 const REDIRECTS_MAX: usize = 5;
+/// Bytes of an answer that are quoted where it is none of an API: a login page says who it is within.
+const EXCERPT_BYTES: usize = 200;
 /// Largest answer kept in memory. A page of 1000 VMs is about 25 MiB at most.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
@@ -47,6 +49,8 @@ pub(crate) struct Trust {
     ca: Option<Vec<u8>>,
     /// Check nothing. Has to be asked for, and is recorded in the snapshot.
     insecure: bool,
+    /// Trust those of `ca` alone, where there are some.
+    only: bool,
     /// The Secret's key for `ca`, which differs by kind of source; for messages.
     ca_key: &'static str,
 }
@@ -65,8 +69,19 @@ impl Trust {
                 .filter(|pem| !pem.trim().is_empty())
                 .map(String::into_bytes),
             insecure: text("insecure").is_some_and(|value| value.trim() == "true"),
+            only: false,
             ca_key,
         }
+    }
+
+    /// The same with the Secret's authorities in the place of the system's, not beside them.
+    pub(crate) fn only_given(self) -> Self {
+        Self { only: true, ..self }
+    }
+
+    /// Whether the system's authorities count for nothing.
+    pub(super) fn is_closed(&self) -> bool {
+        self.only && self.ca.is_some()
     }
 
     /// How the certificate of `url`'s server is checked, as `source.json` records it.
@@ -117,10 +132,16 @@ pub(crate) struct Answer {
 impl Answer {
     /// The beginning of the body as one line of text, for messages.
     pub(crate) fn excerpt(&self) -> String {
-        let head = &self.body[..self.body.len().min(200)];
-        let text = String::from_utf8_lossy(head);
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        excerpt(&self.body)
     }
+}
+
+/// The first [`EXCERPT_BYTES`] as one line of text, in which nothing can hide.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(EXCERPT_BYTES)];
+    let text = String::from_utf8_lossy(head);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    schemas::shown::shown(&line).into_owned()
 }
 
 /// The client of one source.
@@ -139,20 +160,34 @@ pub(crate) struct Http {
 impl Http {
     /// A client that trusts as told. `seed` is anything that tells sources apart, as their name.
     pub(crate) fn new(trust: Trust, seed: &str) -> Result<Self, HttpError> {
+        Self::with_redirects(trust, seed, redirects(|from, to| from.host() == to.host()))
+    }
+
+    /// A client for files, which may lie elsewhere than their address says. The client itself takes
+    /// user and password along to the same host and port only.
+    pub(crate) fn for_files(trust: Trust, seed: &str) -> Result<Self, HttpError> {
+        Self::with_redirects(trust, seed, redirects(|_, _| true))
+    }
+
+    fn with_redirects(trust: Trust, seed: &str, redirects: Policy) -> Result<Self, HttpError> {
         let mut builder = Client::builder()
             .user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIME_MAX)
             .read_timeout(READ_TIME_MAX)
             .pool_max_idle_per_host(IN_FLIGHT_MAX)
             .referer(false)
-            .redirect(same_host_redirects())
+            .redirect(redirects)
             .tls_danger_accept_invalid_certs(trust.insecure);
         if let Some(pem) = &trust.ca {
             let authorities = Certificate::from_pem_bundle(pem)
                 .ok()
                 .filter(|list| !list.is_empty())
                 .ok_or(HttpError::BadAuthority { key: trust.ca_key })?;
-            builder = builder.tls_certs_merge(authorities);
+            builder = if trust.is_closed() {
+                builder.tls_certs_only(authorities)
+            } else {
+                builder.tls_certs_merge(authorities)
+            };
         }
         let client = builder.build().map_err(|source| match trust.ca {
             Some(_) => HttpError::BadAuthority { key: trust.ca_key },
@@ -333,14 +368,15 @@ async fn pause(request: &Request, wait: Duration, attempt: u32) {
     tokio::time::sleep(wait).await;
 }
 
-/// Redirects stay on their host and never leave TLS: credentials would follow them.
-fn same_host_redirects() -> Policy {
-    Policy::custom(|attempt| {
+/// Follows redirects that `may` lead from one address to the other, and that do not leave TLS.
+fn redirects(may: impl Fn(&Url, &Url) -> bool + Send + Sync + 'static) -> Policy {
+    Policy::custom(move |attempt| {
         let from = attempt.previous().last();
-        let same_host = from.is_some_and(|from| from.host() == attempt.url().host());
-        let leaves_tls =
-            from.is_some_and(|from| from.scheme() == "https" && attempt.url().scheme() != "https");
-        if same_host && !leaves_tls && attempt.previous().len() <= REDIRECTS_MAX {
+        let allowed = from.is_some_and(|from| {
+            let leaves_tls = from.scheme() == "https" && attempt.url().scheme() != "https";
+            may(from, attempt.url()) && !leaves_tls
+        });
+        if allowed && attempt.previous().len() <= REDIRECTS_MAX {
             attempt.follow()
         } else {
             attempt.stop()

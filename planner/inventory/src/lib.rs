@@ -11,11 +11,14 @@
 //! and trusting certificates.
 
 pub mod credentials;
+#[cfg(test)]
+mod fake;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http;
 mod openstack;
 mod ova;
+mod pattern;
 mod shared;
 pub mod snapshot;
 mod target;
@@ -29,6 +32,7 @@ use camino::Utf8Path;
 use schemas::ids::{SourceName, TargetName};
 use schemas::inventory::{SourceInventory, TargetInventory};
 use schemas::site::{Source, Target};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use crate::credentials::{CredentialError, CredentialSource, Credentials};
 pub use crate::http::{HttpError, RootCause, Untrusted};
@@ -199,7 +203,7 @@ pub async fn pull_target(
 /// Why a pull was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
-    /// Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     #[error("finish: interrupted")]
     Interrupted,
     /// `PULL_TIME_MAX` went by.
@@ -218,10 +222,25 @@ pub(crate) async fn within_limits<T, E: From<Stopped>>(
     }
 }
 
+/// Ctrl-C, or SIGTERM, which is how a job or a cluster ends a program.
+async fn interruption() {
+    // Where a handler is not to be had, the signal keeps its own effect: it ends the process.
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
 /// Comes back when the user interrupts the program, or after [`PULL_TIME_MAX`].
 pub(crate) async fn reason_to_stop() -> Stopped {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => Stopped::Interrupted,
+        () = interruption() => Stopped::Interrupted,
         () = tokio::time::sleep(PULL_TIME_MAX) => Stopped::TookTooLong,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::finding::{Severity, Subject};
 use schemas::ids::SourceName;
-use schemas::inventory::{Disk, OBSERVED_QUOTAS, Power, RootDisk, SourceKind};
+use schemas::inventory::{Disk, OBSERVED_QUOTAS, Power, Project, RootDisk, SourceKind};
 use schemas::units::{GIB, Seconds};
 
 use super::table::Check;
@@ -346,6 +346,35 @@ pub const O12: Check = Check {
                 }
             }
             (!what.is_empty()).then(|| what.join(", "))
+        })
+    },
+};
+
+/// A server that the engine's token may not reach.
+pub const WR032: Check = Check {
+    code: "WR032",
+    severity: Severity::Warning,
+    title: "is of another project than the account that read it",
+    reads: "the server's project, and that of the account of the inventory",
+    why: "The engine asks for the server by its id, with a token of the one project that its Secret \
+          names. Only an administrator gets an answer for another project's server; for everybody \
+          else it is not there, and the import repeats that question for ever, before anything is \
+          copied (OS:648-709, 795-803).",
+    when: "the account of the inventory may list all projects, and a selector meets a server outside \
+           of its own",
+    see: "`openstack server show ID -c project_id` with the engine's own account",
+    remedy: "make a source for each project, whose Secret names that project, or give the engine an \
+             account that may reach all of them",
+    never_waived: None,
+    run: |estate| {
+        estate.each_of(SourceKind::Openstack, |row| {
+            let (of_server, of_account) =
+                (row.vm.project.as_ref()?, row.source.about.project.as_ref()?);
+            let name = |project: &Project| project.name.as_ref().unwrap_or(&project.id).clone();
+            (of_server.id != of_account.id).then(|| {
+                let (server, account) = (name(of_server), name(of_account));
+                format!("the server's project is `{server}`, the account's is `{account}`")
+            })
         })
     },
 };

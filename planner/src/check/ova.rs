@@ -1,7 +1,7 @@
 //! OVA archives: what the engine's reader of them refuses, loses or crashes on.
 
 use schemas::finding::Severity;
-use schemas::inventory::{OvaFacts, ScratchKind, SourceKind};
+use schemas::inventory::{Disk, OvaFacts, ScratchKind, SourceKind};
 use schemas::units::Seconds;
 
 use super::table::Check;
@@ -47,10 +47,11 @@ pub const A03: Check = Check {
     code: "A03",
     severity: Severity::Blocker,
     title: "has no manifest that the engine can check",
-    reads: "the manifest (`*.mf`) in the archive and the digest that it uses",
+    reads: "the manifest (`*.mf`) in the archive, the digest that it uses, its line for each disk",
     why: "After the whole download the engine looks for a manifest with SHA-1 or SHA-256 and fails \
-          without one (OV:366-393).",
-    when: "the archive has no `*.mf`, or one with SHA-512",
+          without one, or without a line for a disk (OV:366-393).",
+    when: "the archive has no `*.mf`, one with SHA-512, or one without a line for each disk; of a \
+           name with a parenthesis the engine reads no line",
     see: "`tar -tf FILE.ova`, and the first line of the manifest",
     remedy: "pack it again: `ovftool --shaAlgorithm=SHA256 FILE.ovf FILE.ova`",
     never_waived: Some("the engine refuses the archive"),
@@ -61,8 +62,11 @@ pub const A03: Check = Check {
                 Some("no manifest".to_owned())
             }
             None => None,
-            Some(digest) => (!matches!(digest.to_ascii_lowercase().as_str(), "sha1" | "sha256"))
-                .then(|| format!("its manifest uses `{digest}`")),
+            Some(digest) if !matches!(digest.to_ascii_lowercase().as_str(), "sha1" | "sha256") => {
+                Some(format!("its manifest uses `{digest}`"))
+            }
+            Some(_) => (!ova.unlisted_disks.is_empty())
+                .then(|| format!("its manifest has no line for {}", list(&ova.unlisted_disks))),
         })
     },
 };
@@ -154,24 +158,53 @@ pub const A08: Check = Check {
     code: "A08",
     severity: Severity::Blocker,
     title: "has a disk file that is no plain VMDK",
-    reads: "the names of the disk files in the archive",
+    reads: "the names of the disk files in the archive, their format, compression and chunks",
     why: "The engine hands each file to qemu-img as a VMDK. A compressed or chunked one, or one of \
           another format, fails after the whole download (OV:580-590).",
-    when: "a disk's file ends with something else than `.vmdk`",
+    when: "a disk's file ends with something else than `.vmdk`, or the descriptor calls it packed or \
+           in chunks",
     see: "`tar -tf FILE.ova`",
     remedy: "convert the disks (`qemu-img convert -O vmdk -o subformat=streamOptimized`) and pack the \
              archive again",
     never_waived: None,
     run: |estate| {
         each(estate, |row, _| {
+            let is_plain = |disk: &Disk| {
+                let file = disk.file.as_deref().unwrap_or(&disk.key);
+                let ending = file.rsplit_once('.').map(|(_, ending)| ending);
+                ending.is_some_and(|ending| ending.eq_ignore_ascii_case("vmdk"))
+                    && disk
+                        .backing
+                        .as_deref()
+                        .is_none_or(|backing| backing == "vmdk")
+            };
             let odd: Vec<&str> = (row.vm.disks.iter())
+                .filter(|disk| !is_plain(disk))
                 .map(|disk| disk.file.as_deref().unwrap_or(&disk.key))
-                .filter(|file| {
-                    let ending = file.rsplit_once('.').map(|(_, ending)| ending);
-                    !ending.is_some_and(|ending| ending.eq_ignore_ascii_case("vmdk"))
-                })
                 .collect();
             (!odd.is_empty()).then(|| format!("file {}", list(&odd)))
+        })
+    },
+};
+
+/// A disk that the engine does not find.
+pub const WR033: Check = Check {
+    code: "WR033",
+    severity: Severity::Blocker,
+    title: "has a disk that the engine does not find in the archive",
+    reads: "the disks of the descriptor, the files that they name, and the archive's members",
+    why: "The engine takes a file's name for a pattern and compares it with the last part of each \
+          member's name, so it never finds a path, and for a name with brackets another file or none: \
+          it fails after the whole download. A disk item that names no disk or file of the descriptor \
+          it passes over, and the machine lacks that disk (OV:395-402, 609-632).",
+    when: "a file lies in a folder, its name has one of `*?[\\`, or it is missing; or an item names a \
+           file where a disk belongs",
+    see: "`tar -tf FILE.ova`, beside the descriptor's `<File>`, `<Disk>` and `HostResource`",
+    remedy: "pack the archive again with all files at its top, plain names, and a disk for each item",
+    never_waived: Some("the engine fails, or the machine lacks a disk"),
+    run: |estate| {
+        each(estate, |_, ova| {
+            (!ova.unfound_disks.is_empty()).then(|| ova.unfound_disks.join("; "))
         })
     },
 };

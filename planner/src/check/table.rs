@@ -132,6 +132,8 @@ pub const CHECKS: &[&Check] = &[
     &queue::WR029,
     &vmware::WR030,
     &vmware::WR031,
+    &openstack::WR032,
+    &ova::WR033,
     &foretold::WR040,
     &foretold::WR041,
     &people::WR050,

@@ -17,6 +17,12 @@ pub struct OvaFacts {
     /// Disks of the descriptor without a file in the archive (A05), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blank_disks: Vec<String>,
+    /// Disks that the engine does not find, each with the reason (WR033), sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfound_disks: Vec<String>,
+    /// Disk files without a line in the manifest that the engine reads (A03), sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted_disks: Vec<String>,
     /// Items of the descriptor that lack what the engine takes for granted, and crashes without
     /// (A06, A07): instance id and missing field, in the descriptor's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

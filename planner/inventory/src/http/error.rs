@@ -71,6 +71,8 @@ pub enum HttpError {
         reason: Untrusted,
         /// The Secret's key where an authority can be given.
         ca_key: &'static str,
+        /// Whether that key is there and counts alone.
+        closed: bool,
         /// The TLS library's words.
         source: RootCause,
     },
@@ -109,6 +111,7 @@ impl HttpError {
                 url,
                 reason,
                 ca_key: trust.ca_key,
+                closed: trust.is_closed(),
                 source,
             },
             None if connecting => Self::Unreachable { url, source },
@@ -137,21 +140,50 @@ impl HttpError {
             Self::BadAuthority { key } => Some(format!(
                 "`{key}` takes one or more certificates in PEM form (`-----BEGIN CERTIFICATE-----`)"
             )),
-            Self::Certificate { reason: Untrusted::UnknownIssuer, ca_key, .. } => Some(format!(
-                "put the issuer's certificate (PEM) into the Secret's key `{ca_key}`, or \
-                 `insecure: \"true\"` to read without checking, which the snapshot records"
-            )),
-            Self::Certificate { .. } => Some(
-                "mend the certificate, or put `insecure: \"true\"` into the Secret to read without \
-                 checking, which the snapshot records"
-                    .to_owned(),
-            ),
+            Self::Certificate {
+                reason,
+                ca_key,
+                closed,
+                ..
+            } => Some(certificate_hint(*reason, ca_key, *closed)),
             Self::Unreachable { .. } => {
                 Some("check the address, and that this machine may reach it".to_owned())
             }
             _ => None,
         }
     }
+}
+
+/// The three ways out.
+fn certificate_hint(reason: Untrusted, ca_key: &str, closed: bool) -> String {
+    let mend = match reason {
+        Untrusted::UnknownIssuer => {
+            "give the server a certificate whose issuer this machine trusts"
+        }
+        Untrusted::NotValidNow => {
+            "renew the server's certificate, if this machine's clock is right"
+        }
+        Untrusted::OtherName => {
+            "use a name that stands in the certificate, or give the server one for this name"
+        }
+        Untrusted::Other => "mend the server's certificate",
+    };
+    let issuer = if closed {
+        format!(
+            "put its issuer's certificate (PEM) into the Secret's key `{ca_key}`: what stands there \
+             counts alone, with the engine too"
+        )
+    } else {
+        format!("put its issuer's certificate (PEM) into the Secret's key `{ca_key}`")
+    };
+    let issuer = match reason {
+        Untrusted::UnknownIssuer | Untrusted::Other => issuer,
+        _ => format!("if another one is meant, {issuer}"),
+    };
+    format!(
+        "there are three ways out: {mend}; {issuer}; or `insecure: \"true\"` in the Secret to read \
+         without checking, which the snapshot records"
+    )
 }
 
 /// The innermost cause of an error, which is the one that says something: the layers above it read

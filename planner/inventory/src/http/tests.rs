@@ -136,3 +136,18 @@ async fn nobody_there() {
     assert!(matches!(error, HttpError::Unreachable { .. }), "{error:?}");
     assert!(error.is_outage() && error.hint().is_some());
 }
+
+// What is quoted of an answer is one line of at most 200 bytes, in which nothing can hide.
+#[test]
+fn excerpts() {
+    let page = format!("<html>\r\n  sign\u{1b}[31m in\u{202e}{}", "x".repeat(300));
+    let quoted = excerpt(page.as_bytes());
+    assert!(
+        quoted.starts_with("<html> sign\\u{1b}[31m in\\u{202e}xxx"),
+        "{quoted}"
+    );
+    assert_eq!(
+        quoted.matches('x').count(),
+        200 - "<html>\r\n  sign\u{1b}[31m in\u{202e}".len()
+    );
+}

@@ -7,6 +7,8 @@
 
 mod environment;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod join;
 mod list;
 mod login;

@@ -389,7 +389,10 @@ fn message(answer: &Answer) -> String {
                 .values()
                 .find_map(|value| value.get("message").and_then(Value::as_str))
         });
-    inner.map_or_else(|| answer.excerpt(), str::to_owned)
+    inner.map_or_else(
+        || answer.excerpt(),
+        |text| schemas::shown::shown(text).into_owned(),
+    )
 }
 
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, OpenstackError> {

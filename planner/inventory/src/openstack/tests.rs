@@ -9,11 +9,15 @@ use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
-use crate::NoProgress;
+use crate::fake::{self, Front, Given, Leaf};
+use crate::http::Untrusted;
+use crate::{HttpError, NoProgress};
 
 /// One cloud: services below one address, with a project of two networks of one name.
 struct Cloud {
     server: MockServer,
+    /// TLS before it.
+    front: Option<Front>,
 }
 
 fn json_answer(body: &Value) -> ResponseTemplate {
@@ -45,7 +49,20 @@ impl Cloud {
     async fn new() -> Self {
         Self {
             server: MockServer::start().await,
+            front: None,
         }
+    }
+
+    /// The same behind TLS, in the catalog too.
+    async fn behind_tls(leaf: Leaf) -> Self {
+        let server = MockServer::start().await;
+        let front = Some(fake::tls(*server.address(), leaf).await);
+        Self { server, front }
+    }
+
+    fn url(&self) -> String {
+        let front = self.front.as_ref().map(|front| front.url.clone());
+        front.unwrap_or_else(|| self.server.uri())
     }
 
     /// An answer to each GET of `route`.
@@ -67,7 +84,7 @@ impl Cloud {
 
     /// What a healthy cloud with one server answers, for whatever a test did not mount.
     async fn rest(&self) {
-        let at = |part: &str| format!("{}/{part}", self.server.uri());
+        let at = |part: &str| format!("{}/{part}", self.url());
         let entry = |kind: &str, part: &str| {
             json!({ "type": kind, "endpoints": [
                 { "interface": "internal", "region": "R", "region_id": "R", "url": "http://10.0.0.1" },
@@ -174,7 +191,7 @@ impl Cloud {
         let trust = Trust::new(Some(&credentials), "ca_cert");
         let http = Http::new(trust, "cloud").expect("a client").impatient();
         let place = OpenstackSource {
-            endpoint: self.server.uri(),
+            endpoint: self.url(),
             region: "R".to_owned(),
         };
         pull_with(http, &"cloud".into(), &place, &credentials, &NoProgress).await
@@ -660,4 +677,43 @@ async fn ways_to_log_in() {
             "scope": {"project": {"id": "1"}}}})
     );
     assert!(identity.expect("said").token);
+}
+
+// Over TLS, Keystone and the services of its catalog alike: read with the authority of the Secret,
+// or unchecked where that is asked for; else refused with the reason and the three ways out.
+#[tokio::test]
+async fn certificates() {
+    let user = [
+        ("username", "planner"),
+        ("password", "hunter2"),
+        ("project_name", "harbor"),
+        ("domain_name", "Default"),
+    ];
+    let pulled = async |leaf, given| {
+        let cloud = Cloud::behind_tls(leaf).await;
+        cloud.rest().await;
+        let keys = cloud.front.as_ref().expect("a front").keys(given, CA_KEY);
+        let keys = keys.iter().map(|(key, value)| (*key, value.as_str()));
+        let keys: Vec<_> = user.into_iter().chain(keys).collect();
+        cloud.pull_as(&keys).await
+    };
+    for (given, mode) in [(Given::Authority, "ca"), (Given::Insecure, "insecure")] {
+        let inventory = pulled(Leaf::Good, given).await.expect("read");
+        assert_eq!(inventory.about.tls, mode);
+        only_vm(&inventory);
+    }
+    for (leaf, given, expected) in [
+        (Leaf::Good, Given::Nothing, Untrusted::UnknownIssuer),
+        (Leaf::OtherName, Given::Authority, Untrusted::OtherName),
+        (Leaf::Expired, Given::Authority, Untrusted::NotValidNow),
+    ] {
+        let error = pulled(leaf, given).await.expect_err("not trusted");
+        let OpenstackError::Http(HttpError::Certificate { reason, .. }) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(*reason, expected);
+        let hint = error.hint().expect("ways out");
+        assert!(hint.starts_with("there are three ways out: "), "{hint}");
+        assert!(hint.contains(CA_KEY) && hint.contains("insecure"), "{hint}");
+    }
 }

@@ -4,6 +4,8 @@
 //! Knows what OVA files need: ustar, GNU's long names and large sizes, and pax records. Bytes of
 //! members are never touched: a disk in an archive may have terabytes.
 
+use crate::pattern;
+
 /// A tar archive is made of blocks of this many bytes.
 const BLOCK: usize = 512;
 /// Records of a long name or of pax headers; more than this is no archive that we want to read.
@@ -21,11 +23,32 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Whether the name ends in `.` and this, in any case.
-    pub(crate) fn has_extension(&self, extension: &str) -> bool {
-        let end = self.name.rsplit_once('.').map(|(_, end)| end);
-        end.is_some_and(|end| end.eq_ignore_ascii_case(extension))
+    /// The last part of its name, which is all that the engine compares.
+    fn base(&self) -> &str {
+        let name = self.name.trim_end_matches('/');
+        name.rsplit('/').next().unwrap_or(name)
     }
+
+    /// Whether it is descriptor, manifest or certificate.
+    pub(crate) fn is_paper(&self) -> bool {
+        [".ovf", ".mf", ".cert"]
+            .iter()
+            .any(|end| self.base().ends_with(end))
+    }
+}
+
+/// What the engine's search for a file gives: it takes a name for a pattern, and the first member
+/// whose last part matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Search<'a> {
+    /// The file that is meant.
+    Found(&'a Member),
+    /// Another file.
+    Other(&'a Member),
+    /// None of those that were seen.
+    None,
+    /// It can never be found, for this reason.
+    Never(&'static str),
 }
 
 /// These bytes are no header of a tar archive.
@@ -51,9 +74,25 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The member of that name.
-    pub(crate) fn find(&self, name: &str) -> Option<&Member> {
-        self.members.iter().find(|member| member.name == name)
+    /// The first member whose last part matches.
+    pub(crate) fn first(&self, pattern: &str) -> Option<&Member> {
+        let fits = |member: &&Member| pattern::matches(pattern, member.base()) == Ok(true);
+        self.members.iter().find(fits)
+    }
+
+    /// What the engine finds for a file of the descriptor.
+    pub(crate) fn search(&self, href: &str) -> Search<'_> {
+        if href.contains('/') {
+            return Search::Never("a path is never found");
+        }
+        if pattern::matches(href, "").is_err() {
+            return Search::Never("as a pattern it is malformed");
+        }
+        match self.first(href) {
+            Some(member) if member.base() == href => Search::Found(member),
+            Some(member) => Search::Other(member),
+            None => Search::None,
+        }
     }
 
     /// Takes up all headers in `bytes`, which stand at `from` in the archive.

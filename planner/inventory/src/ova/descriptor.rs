@@ -48,6 +48,8 @@ pub(crate) struct Descriptor {
     pub(crate) populated: BTreeMap<String, Bytes>,
     /// Disks without a file (A05).
     pub(crate) blank_disks: Vec<String>,
+    /// Disk items that name no disk or file of the descriptor: the engine passes over them.
+    pub(crate) lost_disks: Vec<String>,
     /// Items that lack what the engine takes for granted (A06, A07).
     pub(crate) incomplete_items: Vec<String>,
     /// Network interfaces, in the order of their items.
@@ -95,11 +97,12 @@ impl Descriptor {
                 .child("System")
                 .and_then(|s| s.text_of("VirtualSystemType"));
             self.hw_version = version.map(str::to_owned);
-            for config in hardware.all("Config") {
-                self.take_config(config);
-            }
             for item in hardware.all("Item").chain(hardware.all("StorageItem")) {
                 self.take_item(envelope, hardware, item);
+            }
+            // After the items, as their words count more.
+            for config in hardware.all("Config") {
+                self.take_config(config);
             }
         }
     }
@@ -110,8 +113,8 @@ impl Descriptor {
             Some("firmware") if value.eq_ignore_ascii_case("efi") => {
                 self.firmware = Some("efi".to_owned());
             }
-            Some("bootOptions.efiSecureBootEnabled") => self.secure_boot = value.parse().ok(),
-            Some("tpm.present" | "tpm20.enabled") => self.tpm = value.parse().ok(),
+            Some("bootOptions.efiSecureBootEnabled") => self.secure_boot = Some(is_true(value)),
+            Some("tpm.present" | "tpm20.enabled") => self.tpm = Some(is_true(value)),
             _ => {}
         }
     }
@@ -153,14 +156,15 @@ impl Descriptor {
         }
     }
 
-    /// A disk drive; `resource` is `ovf:/disk/ID`. One that names no disk of the descriptor is
-    /// nothing to the engine either.
+    /// A disk drive; `resource` is `ovf:/disk/ID`.
     fn take_disk(&mut self, envelope: &Node, hardware: &Node, item: &Node, resource: &str) {
         let disk_id = resource.rsplit('/').next().unwrap_or_default();
         let mut disks = envelope
             .all("DiskSection")
             .flat_map(|section| section.all("Disk"));
         let Some(disk) = disks.find(|disk| disk.attribute("diskId") == Some(disk_id)) else {
+            self.lost_disks
+                .push(format!("{resource}: the descriptor has no such disk"));
             return;
         };
         let Some(file_ref) = disk.attribute("fileRef") else {
@@ -171,6 +175,9 @@ impl Descriptor {
             .all("References")
             .flat_map(|references| references.all("File"));
         let Some(file) = files.find(|file| file.attribute("id") == Some(file_ref)) else {
+            self.lost_disks.push(format!(
+                "{resource}: the descriptor has no file `{file_ref}`"
+            ));
             return;
         };
         let href = file.attribute("href").unwrap_or_default().to_owned();
@@ -262,14 +269,25 @@ fn unit(text: Option<&str>) -> u64 {
     }
 }
 
-/// The digests of a manifest's lines by file name, in lower case: `SHA256(disk.vmdk)= 12ab…`.
+/// Whether the engine takes a value for true.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+/// The digests of a manifest's lines by file name, in lower case: `SHA256(disk.vmdk)= 12ab…`. Only
+/// lines that the engine reads: it passes over names with a parenthesis.
 pub(crate) fn manifest_digests(text: &str) -> BTreeMap<String, String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let lines = text.lines().filter_map(|line| {
         let (digest, rest) = line.trim().split_once('(')?;
-        let (name, sum) = rest.rsplit_once(')')?;
-        sum.trim_start()
-            .starts_with('=')
-            .then(|| (name.to_owned(), digest.to_ascii_lowercase()))
+        let (name, sum) = rest.split_once(')')?;
+        let sum = sum.trim_start().strip_prefix('=')?.trim_start();
+        let is_read = !name.is_empty()
+            && !digest.is_empty()
+            && digest.chars().all(is_word)
+            && !sum.is_empty()
+            && sum.chars().all(|c| c.is_ascii_hexdigit());
+        is_read.then(|| (name.to_owned(), digest.to_ascii_lowercase()))
     });
     lines.collect()
 }
@@ -394,13 +412,17 @@ mod tests {
         assert_eq!(found.firmware, None);
     }
 
-    /// Manifests come with and without blanks, and names may have parentheses.
+    /// Manifests come with and without blanks; a name with a parenthesis has no line that the engine
+    /// reads, nor has one whose sum is none.
     #[test]
     fn manifest_lines() {
-        let text = "SHA256(a.ovf)= 12ab\nSHA1(a (1).vmdk) = 34cd\n\nnot a line\n";
+        let text = "SHA256(a.ovf)= 12ab\nSHA1(b.vmdk) = 34CD\r\nSHA1(a (1).vmdk)= 34cd\n\n\
+                    SHA1(c.vmdk)= xyz\nSHA1(d.vmdk)=\nnot a line\n";
         let digests = manifest_digests(text);
-        assert_eq!(digests.get("a.ovf").map(String::as_str), Some("sha256"));
-        assert_eq!(digests.get("a (1).vmdk").map(String::as_str), Some("sha1"));
-        assert_eq!(digests.len(), 2);
+        let found: Vec<_> = digests
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(found, [("a.ovf", "sha256"), ("b.vmdk", "sha1")]);
     }
 }

@@ -38,12 +38,22 @@ pub enum OvaError {
         status: u16,
     },
     /// The file is no archive.
-    #[error("read `{url}` as an OVA")]
+    #[error("read `{url}` as an OVA, which begins with `{excerpt}`")]
     NotTar {
         /// The file.
         url: String,
+        /// Its first bytes.
+        excerpt: String,
         /// Where it is none.
         source: NotTar,
+    },
+    /// The server gives another part of the file than was asked for.
+    #[error("read `{url}` from byte {from} on: the server gives another part of it")]
+    OtherPart {
+        /// The file.
+        url: String,
+        /// Where the part was to begin.
+        from: u64,
     },
     /// The archive has no descriptor where one must be.
     #[error("find an OVF descriptor in `{url}`")]
@@ -79,9 +89,15 @@ impl OvaError {
                  not enough"
                     .to_owned(),
             ),
-            Self::NoDescriptor { .. } => {
-                Some("the descriptor is the first member of an OVA: pack it anew".to_owned())
-            }
+            Self::NotTar { .. } => Some(
+                "check that the address gives the archive itself, unpacked, and no page in its place"
+                    .to_owned(),
+            ),
+            Self::NoDescriptor { .. } => Some(
+                "the descriptor is the first member of an OVA, and its name ends in `.ovf`: pack it \
+                 anew"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -9,6 +9,8 @@
 mod archive;
 mod descriptor;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -28,10 +30,11 @@ use secrecy::ExposeSecret;
 pub use self::archive::NotTar;
 pub use self::error::OvaError;
 
+use self::archive::Search;
 use self::descriptor::{Descriptor, manifest_digests};
 use self::remote::{Archive, Login};
 use crate::http::{Http, Trust, parse_url};
-use crate::{Credentials, Progress, within_limits};
+use crate::{Credentials, HttpError, Progress, within_limits};
 
 /// The engine's key for a certificate authority in an OVA's Secret.
 const CA_KEY: &str = "ca.crt";
@@ -45,8 +48,14 @@ pub(crate) async fn pull(
     credentials: Option<&Credentials>,
     progress: &dyn Progress,
 ) -> Result<SourceInventory, OvaError> {
-    let http = Http::new(Trust::new(credentials, CA_KEY), name.as_str())?;
+    let http = client(credentials, name.as_str())?;
     pull_through(&http, name, shelf, credentials, progress).await
+}
+
+/// A client that trusts as the engine does: where the Secret has authorities, nobody else's. Without
+/// them the engine checks nothing; we ask the system.
+fn client(credentials: Option<&Credentials>, name: &str) -> Result<Http, HttpError> {
+    Http::for_files(Trust::new(credentials, CA_KEY).only_given(), name)
 }
 
 /// The same through a client that is given.
@@ -119,7 +128,7 @@ async fn machine(http: &Http, login: Login<'_>, item: &OvaItem) -> Result<Machin
     let mut archive = Archive::open(http, login, parse_url(&item.url)?).await?;
     archive.look_through().await?;
     let ovf = archive
-        .member("ovf")
+        .first("*.ovf")
         .ok_or_else(|| OvaError::NoDescriptor {
             url: archive.shown(),
         })?;
@@ -133,7 +142,7 @@ async fn machine(http: &Http, login: Login<'_>, item: &OvaItem) -> Result<Machin
         member: ovf.name.clone(),
         source,
     })?;
-    let digests = match archive.member("mf") {
+    let digests = match archive.first("*.mf") {
         Some(member) => archive
             .text(&member)
             .await?
@@ -152,13 +161,28 @@ impl Machine {
         digests: Option<&BTreeMap<String, String>>,
     ) -> Self {
         let mut disks = found.disks;
+        let mut unfound_disks = found.lost_disks;
         for disk in &mut disks {
-            // Where it was not seen, the descriptor's own word is all there is.
-            if let Some(member) = archive.index.find(&disk.key) {
-                disk.file_bytes = Some(Bytes(member.size));
+            match archive.index.search(&disk.key) {
+                Search::Found(member) => disk.file_bytes = Some(Bytes(member.size)),
+                // Where it was not seen, the descriptor's own word is all there is.
+                Search::None if !archive.index.ended => {}
+                Search::None => {
+                    unfound_disks.push(format!("{}: the archive has no such member", disk.key));
+                }
+                Search::Never(reason) => unfound_disks.push(format!("{}: {reason}", disk.key)),
+                Search::Other(member) => {
+                    let name = &member.name;
+                    unfound_disks.push(format!("{}: the engine takes {name} for it", disk.key));
+                }
             }
         }
-        let gaps = gaps(archive, &disks, digests);
+        unfound_disks.sort();
+        let has_line = |disk: &&Disk| digests.is_none_or(|all| all.contains_key(&disk.key));
+        let unlisted = disks.iter().filter(|disk| !has_line(disk));
+        let mut unlisted_disks: Vec<String> = unlisted.map(|disk| disk.key.clone()).collect();
+        unlisted_disks.sort();
+        let gaps = gaps(archive, digests);
         // That of the disks, which the engine checks; without any, that of whatever is listed.
         let digest = digests.and_then(|all| {
             disks
@@ -190,6 +214,8 @@ impl Machine {
                 manifest: digest,
                 virtual_systems: found.virtual_systems,
                 blank_disks,
+                unfound_disks,
+                unlisted_disks,
                 incomplete_items: found.incomplete_items,
             }),
             gaps,
@@ -209,11 +235,7 @@ impl Machine {
 }
 
 /// What an archive lacks, or does not let us see.
-fn gaps(
-    archive: &Archive<'_>,
-    disks: &[Disk],
-    digests: Option<&BTreeMap<String, String>>,
-) -> Vec<Gap> {
+fn gaps(archive: &Archive<'_>, digests: Option<&BTreeMap<String, String>>) -> Vec<Gap> {
     let gap = |what: &str, object: Option<&str>, reason: &str| Gap {
         what: what.to_owned(),
         object: object.map(str::to_owned),
@@ -232,18 +254,6 @@ fn gaps(
     if let Some(member) = last.filter(|member| archive.cuts(member)) {
         let reason = "the file ends inside this member";
         gaps.push(gap("archive", Some(&member.name), reason));
-    }
-    for disk in disks.iter().map(|disk| disk.key.as_str()) {
-        if archive.index.ended && archive.index.find(disk).is_none() {
-            gaps.push(gap("disks", Some(disk), "the archive has no such member"));
-        }
-        if digests.is_some_and(|all| !all.is_empty() && !all.contains_key(disk)) {
-            gaps.push(gap(
-                "manifest",
-                Some(disk),
-                "the manifest has no line for it",
-            ));
-        }
     }
     gaps.sort();
     gaps

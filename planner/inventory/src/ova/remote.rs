@@ -3,14 +3,14 @@
 //! Asks HEAD as the engine does, then reads the papers at the archive's beginning and, from a
 //! server that gives parts of files, the header of every member. No disk is ever read.
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::archive::{Index, Member, NotTar};
 use super::error::OvaError;
 use crate::HttpError;
-use crate::http::{Http, Retry, shown};
+use crate::http::{Http, Retry, excerpt, shown};
 
 /// First piece of an archive: descriptors with manifest have 10 to 60 KiB.
 const HEAD_BYTES: u64 = 128 << 10;
@@ -20,6 +20,9 @@ const HEAD_BYTES_MAX: usize = 8 << 20;
 const HEADER_BYTES: u64 = 4 << 10;
 /// Members of an archive that are looked at; 60 disks and some papers are a lot.
 const MEMBERS_MAX: usize = 1000;
+
+/// Tries again when the file's beginning breaks off.
+const REPEATS_MAX: u32 = 2;
 
 /// Basic authentication, if the Secret has both keys, as with the engine.
 pub(super) type Login<'a> = Option<(&'a SecretString, &'a SecretString)>;
@@ -63,7 +66,7 @@ impl<'a> Archive<'a> {
                     status,
                 });
             }
-            200..=299 => {}
+            200..=399 => {}
             _ => {
                 return Err(OvaError::NoHead {
                     url: archive.shown(),
@@ -72,14 +75,32 @@ impl<'a> Archive<'a> {
             }
         }
         archive.total = number(&answer, CONTENT_LENGTH.as_str(), |text| Some(text));
+        let mut repeats = 0;
+        loop {
+            match archive.begin().await {
+                Err(OvaError::Http(error)) if error.is_broken() && repeats < REPEATS_MAX => {
+                    repeats += 1;
+                    archive.head.clear();
+                    archive.index = Index::default();
+                }
+                result => return result.map(|()| archive),
+            }
+        }
+    }
+
+    /// Opens the file and reads its beginning.
+    async fn begin(&mut self) -> Result<(), OvaError> {
+        let archive = self;
         let first = format!("bytes=0-{}", HEAD_BYTES - 1);
-        let mut answer = http
-            .open(
-                archive.request(Method::GET).header(RANGE, first),
-                Retry::Read,
-            )
-            .await?;
-        archive.gives_parts = answer.status() == StatusCode::PARTIAL_CONTENT;
+        let part = archive.request(Method::GET).header(RANGE, first);
+        let mut answer = archive.http.open(part, Retry::Read).await?;
+        // Some servers refuse to give parts, rather than give the whole.
+        if matches!(answer.status().as_u16(), 400 | 416 | 501) {
+            let whole = archive.request(Method::GET);
+            answer = archive.http.open(whole, Retry::Read).await?;
+        }
+        archive.gives_parts =
+            answer.status() == StatusCode::PARTIAL_CONTENT && begins_at(answer.headers(), 0);
         match answer.status().as_u16() {
             200 | 206 => {}
             status @ (401 | 403) => {
@@ -100,8 +121,7 @@ impl<'a> Archive<'a> {
                 text.rsplit('/').next()
             });
         }
-        archive.read_head(&mut answer).await?;
-        Ok(archive)
+        archive.read_head(&mut answer).await
     }
 
     /// Reads until the first disk begins or the part ends. What follows is not taken: the
@@ -125,15 +145,8 @@ impl<'a> Archive<'a> {
 
     /// Whether something else than descriptor, manifest and certificate has begun.
     fn is_past_papers(&self) -> bool {
-        let is_paper = |member: &Member| {
-            ["ovf", "mf", "cert"]
-                .iter()
-                .any(|end| member.has_extension(end))
-        };
-        self.index
-            .members
-            .last()
-            .is_some_and(|member| !is_paper(member))
+        let last = self.index.members.last();
+        last.is_some_and(|member| !member.is_paper())
     }
 
     /// Hops from header to header to the end, where the server gives parts.
@@ -165,13 +178,9 @@ impl<'a> Archive<'a> {
             .is_some_and(|total| total < member.offset.saturating_add(member.size))
     }
 
-    /// The first member with that extension.
-    pub(super) fn member(&self, extension: &str) -> Option<Member> {
-        self.index
-            .members
-            .iter()
-            .find(|member| member.has_extension(extension))
-            .cloned()
+    /// The first member whose last part matches.
+    pub(super) fn first(&self, pattern: &str) -> Option<Member> {
+        self.index.first(pattern).cloned()
     }
 
     /// A small member as text; `None` where the server does not give it.
@@ -198,7 +207,13 @@ impl<'a> Archive<'a> {
         let request = self.request(Method::GET).header(RANGE, range);
         let answer = self.http.send(request, Retry::Read).await?;
         match answer.status {
-            StatusCode::PARTIAL_CONTENT => Ok(Some(answer.body)),
+            StatusCode::PARTIAL_CONTENT if begins_at(&answer.headers, from) => {
+                Ok(Some(answer.body))
+            }
+            StatusCode::PARTIAL_CONTENT => Err(OvaError::OtherPart {
+                url: self.shown(),
+                from,
+            }),
             StatusCode::RANGE_NOT_SATISFIABLE => Ok(Some(Vec::new())),
             status => Err(OvaError::NoFile {
                 url: self.shown(),
@@ -228,9 +243,19 @@ impl<'a> Archive<'a> {
     fn not_tar(&self, source: NotTar) -> OvaError {
         OvaError::NotTar {
             url: self.shown(),
+            excerpt: excerpt(&self.head),
             source,
         }
     }
+}
+
+/// Whether a part begins where it was asked to, as far as its header says.
+fn begins_at(headers: &HeaderMap, from: u64) -> bool {
+    let range = headers
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
+    let start = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
+    start.is_none_or(|start| start.trim().parse() == Ok(from))
 }
 
 /// A number in a header, cut out by `pick`.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use schemas::inventory::Lookup;
 
-use super::pattern::{self, BadPattern};
+use crate::pattern::{self, BadPattern};
 
 /// A pattern that lists everything below.
 const EVERYTHING: &str = "...";

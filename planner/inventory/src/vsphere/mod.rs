@@ -21,7 +21,6 @@ mod govc;
 mod guest;
 mod layout;
 mod machine;
-mod pattern;
 mod places;
 mod privileges;
 mod properties;

@@ -6,7 +6,9 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
-use crate::NoProgress;
+use crate::fake::{self, Given, Leaf};
+use crate::http::Untrusted;
+use crate::{HttpError, NoProgress};
 
 /// What the server does wrong, each as often as it says.
 #[derive(Debug, Default)]
@@ -357,6 +359,8 @@ struct Pull<'a> {
     access: Access<'a>,
     /// Ctrl-C comes as soon as this many lists were asked for.
     stop_at: Option<u32>,
+    /// TLS stands before the server.
+    tls: Option<(Leaf, Given)>,
 }
 
 impl Default for Pull<'_> {
@@ -365,6 +369,7 @@ impl Default for Pull<'_> {
             password: PASSWORD,
             access: Access::default(),
             stop_at: None,
+            tls: None,
         }
     }
 }
@@ -395,12 +400,24 @@ async fn pulled_from(fake: &Fake, how: Pull<'_>) -> Result<SourceInventory, Vsph
         .respond_with(fake.clone())
         .mount(&server)
         .await;
+    let (url, keys) = match how.tls {
+        Some((leaf, given)) => {
+            let front = fake::tls(*server.address(), leaf).await;
+            let keys = front.keys(given, CA_KEY);
+            (front.url, keys)
+        }
+        None => (server.uri(), Vec::new()),
+    };
     let place = VmwareSource {
-        endpoint: format!("{}/sdk", server.uri()),
+        endpoint: format!("{url}/sdk"),
         datacenter: "/F0/DC0".to_owned(),
     };
-    let credentials = Credentials::from_iter([("username", "reader"), ("password", how.password)]);
-    let http = Http::new(Trust::new(None, CA_KEY), "test")
+    let account = [
+        ("username", "reader".to_owned()),
+        ("password", how.password.to_owned()),
+    ];
+    let credentials: Credentials = account.into_iter().chain(keys).collect();
+    let http = Http::new(Trust::new(Some(&credentials), CA_KEY), "test")
         .expect("a client")
         .impatient();
     let name = SourceName::from("vc");
@@ -786,5 +803,42 @@ async fn only_reads() {
     };
     for call in &state.calls {
         assert!(READS.contains(&call.as_str()) || rest(call), "{call}");
+    }
+}
+
+// Over TLS: read with the authority of the Secret, or unchecked where that is asked for and then
+// written down; else refused, with the reason and the three ways out, before any password is sent.
+#[tokio::test]
+async fn certificates() {
+    for (given, mode) in [(Given::Authority, "ca"), (Given::Insecure, "insecure")] {
+        let how = Pull {
+            tls: Some((Leaf::Good, given)),
+            ..Pull::default()
+        };
+        let inventory = pulled_from(&Fake::default(), how).await.expect("read");
+        assert_eq!(
+            (inventory.about.tls.as_str(), inventory.vms.len()),
+            (mode, 3)
+        );
+    }
+    for (leaf, given, expected) in [
+        (Leaf::Good, Given::Nothing, Untrusted::UnknownIssuer),
+        (Leaf::OtherName, Given::Authority, Untrusted::OtherName),
+        (Leaf::Expired, Given::Authority, Untrusted::NotValidNow),
+    ] {
+        let fake = Fake::default();
+        let how = Pull {
+            tls: Some((leaf, given)),
+            ..Pull::default()
+        };
+        let error = pulled_from(&fake, how).await.expect_err("not trusted");
+        let VsphereError::Http(HttpError::Certificate { reason, .. }) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(*reason, expected);
+        let hint = error.hint().expect("ways out");
+        assert!(hint.starts_with("there are three ways out: "), "{hint}");
+        assert!(hint.contains(CA_KEY) && hint.contains("insecure"), "{hint}");
+        assert_eq!(fake.0.lock().expect("no panic").calls.len(), 0);
     }
 }

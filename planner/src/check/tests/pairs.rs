@@ -1,7 +1,7 @@
 //! For each code of the table an estate that has what it looks for, and one that barely has not.
 
 use schemas::inventory::{
-    Disk, Flavor, Gap, GuestOs, Host, Identity, Network, Observed, Power, Quota, RootDisk,
+    Disk, Flavor, Gap, GuestOs, Host, Identity, Network, Observed, Power, Project, Quota, RootDisk,
     ScratchKind, Storage, TargetDisk, TargetEngine, TargetImage, TargetImport, TargetInventory,
     TargetNetwork, TargetNic, TargetNode, TargetQuota, TargetSource, TargetVm, Vm,
 };
@@ -41,6 +41,20 @@ fn vc(f: Fixture, change: fn(&mut Vm)) -> Fixture {
 
 fn os(f: Fixture, change: fn(&mut Vm)) -> Fixture {
     f.vm("cloud1", "db", change)
+}
+
+fn project(id: &str) -> Project {
+    Project {
+        id: id.to_owned(),
+        name: None,
+    }
+}
+
+/// With an account of the project `p1`.
+fn of_project(mut f: Fixture) -> Fixture {
+    let source = f.inventory.sources.get_mut("cloud1").expect("a source");
+    source.about.project = Some(project("p1"));
+    f
 }
 
 fn ova(f: Fixture, change: fn(&mut Vm)) -> Fixture {
@@ -1010,6 +1024,25 @@ const PAIRS: &[(&str, Change, Change)] = &[
         "WR031",
         |f| host(f, |seen| seen.maintenance = true),
         |f| host(f, |seen| seen.maintenance = false),
+    ),
+    (
+        "WR032",
+        |f| os(of_project(f), |vm| vm.project = Some(project("p2"))),
+        |f| os(of_project(f), |vm| vm.project = Some(project("p1"))),
+    ),
+    (
+        "WR033",
+        |f| {
+            ova(f, |vm| {
+                let lost = "disks/legacy.vmdk: a path is never found".to_owned();
+                vm.ova.as_mut().expect("an OVA").unfound_disks = vec![lost];
+            })
+        },
+        |f| {
+            ova(f, |vm| {
+                vm.ova.as_mut().expect("an OVA").unfound_disks.clear();
+            })
+        },
     ),
 ];
 
