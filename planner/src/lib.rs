@@ -21,6 +21,7 @@ pub mod downtime;
 pub mod draft;
 pub mod estimate;
 pub mod explain;
+mod filling;
 #[cfg(test)]
 mod fixture;
 pub mod graph;

@@ -20,7 +20,7 @@ use crate::schedule::{
     Problem, Schedule, UnplacedReason, Violation, check_schedule, feasibility, schedule,
 };
 use crate::waves::{Inputs, Rendered, render};
-use crate::{downtime, unplaced};
+use crate::{downtime, filling, unplaced};
 
 /// What `windrow plan` makes of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +100,8 @@ pub fn plan_keeping(
     checked
         .findings
         .extend(downtime::over_budget(&checked.plan, &schedule));
+    let full = filling::too_full(&checked, &problem, &schedule);
+    checked.findings.extend(full);
     check::sort(&mut checked.findings);
     if checked.plan.policy.on_blocker == OnBlocker::Refuse && checked.is_blocked() {
         return Err(Refusal::Blocked {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::finding::{Severity, Subject};
-use schemas::ids::{Namespace, SourceName, TargetName};
+use schemas::ids::{Namespace, SourceName, TargetName, VmKey};
 use schemas::inventory::{TargetInventory, TargetNode};
 use schemas::units::{Bytes, MIB};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::openstack::{quotas_left, quotas_needed};
 use super::table::Check;
 use super::{Estate, Hit, Row};
 use crate::resolve::ResolvedTarget;
+use crate::schedule::Room;
 
 /// One thing that the plan needs, and what there is of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -235,6 +236,54 @@ fn source_line(source: &SourceName, what: &str, needs: u64, has: u64) -> Capacit
     }
 }
 
+/// What machines may still take of each target, and what each machine takes: storage that is promised,
+/// copies included, memory and CPUs. What nobody knows is no limit.
+pub(super) fn rooms(estate: &Estate<'_>) -> (BTreeMap<TargetName, Room>, BTreeMap<VmKey, Room>) {
+    let mut rooms = BTreeMap::new();
+    let mut copies = BTreeMap::new();
+    for (target, snapshot) in estate.targets() {
+        let Some(snapshot) = snapshot else { continue };
+        let (memory, cpu) = left_on_nodes(snapshot);
+        let room = Room {
+            memory: Bytes(memory.unwrap_or(u64::MAX)),
+            cpu_milli: cpu.unwrap_or(u64::MAX),
+            storage: Bytes(promisable(snapshot).unwrap_or(u64::MAX)),
+        };
+        copies.insert(&target.name, replicas(target, snapshot));
+        rooms.insert(target.name.clone(), room);
+    }
+    let takes = estate.rows().iter().filter_map(|row| {
+        let own = request(row);
+        let copies = copies.get(&row.to.target)?;
+        let room = Room {
+            memory: Bytes(own.memory),
+            cpu_milli: own.cpu,
+            storage: Bytes(row.to.footprint.disks.0.saturating_mul(*copies)),
+        };
+        Some((row.to.key.clone(), room))
+    });
+    (rooms, takes.collect())
+}
+
+/// Memory and CPUs that are left on all nodes that take machines; nothing where nobody knows.
+fn left_on_nodes(snapshot: &TargetInventory) -> (Option<u64>, Option<u64>) {
+    let nodes = &snapshot.about.nodes;
+    if nodes.is_empty() {
+        return (None, None);
+    }
+    let nodes = || nodes.iter().filter(|node| takes_machines(node));
+    let memory = nodes().try_fold(0u64, |sum, node| {
+        let left = node
+            .memory_bytes
+            .saturating_sub(node.memory_reserved_bytes?);
+        Some(sum.saturating_add(left.0))
+    });
+    let cpu = nodes().try_fold(0u64, |sum, node| {
+        Some(sum.saturating_add(node.cpu_milli.saturating_sub(node.cpu_reserved_milli?)))
+    });
+    (memory, cpu)
+}
+
 /// What takes a line's parts.
 type Line<'l> = dyn FnMut(&'static str, String, u64, u64, Unit) + 'l;
 
@@ -265,24 +314,10 @@ fn storage(
 }
 
 fn nodes(snapshot: &TargetInventory, total: &Total, line: &mut Line<'_>) {
-    let nodes: Vec<&TargetNode> = snapshot
-        .about
-        .nodes
-        .iter()
-        .filter(|node| takes_machines(node))
-        .collect();
-    if snapshot.about.nodes.is_empty() || !total.known {
+    if !total.known {
         return;
     }
-    let memory = nodes.iter().try_fold(0u64, |sum, node| {
-        let left = node
-            .memory_bytes
-            .saturating_sub(node.memory_reserved_bytes?);
-        Some(sum.saturating_add(left.0))
-    });
-    let cpu = nodes.iter().try_fold(0u64, |sum, node| {
-        Some(sum.saturating_add(node.cpu_milli.saturating_sub(node.cpu_reserved_milli?)))
-    });
+    let (memory, cpu) = left_on_nodes(snapshot);
     if let Some(has) = memory {
         line(
             "T04",

@@ -22,6 +22,21 @@ pub(super) const WR040: Check = Check {
     run: |_| Vec::new(),
 };
 
+pub(super) const WR042: Check = Check {
+    code: "WR042",
+    severity: Severity::Warning,
+    title: "comes when its target is full",
+    reads: "what is left of the target's memory, CPUs and storage by its snapshot, less what the machines \
+            take that come before it in the schedule",
+    why: "A machine without room stays `virtualMachineCreated`, or its volumes are never attached: after \
+          the whole export, with its guest off, and its files stay on the scratch (HP:96-100).",
+    when: "the machines that were moved before it leave too little memory, CPUs or storage",
+    see: "`kubectl describe nodes`, Longhorn's page of nodes, and `windrow plan`, the lines of room",
+    remedy: "add nodes or disks before that day, or send some machines to another target",
+    never_waived: None,
+    run: |_| Vec::new(),
+};
+
 pub(super) const WR041: Check = Check {
     code: "WR041",
     severity: Severity::Warning,

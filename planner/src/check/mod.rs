@@ -39,6 +39,7 @@ use schemas::inventory::{Inventory, Observed, SourceInventory, SourceKind, Targe
 use schemas::shown::shown;
 
 use crate::resolve::{Exclusion, ExclusionReason, Index, ResolvedPlan, ResolvedTarget, ResolvedVm};
+use crate::schedule::Room;
 use capacity::CapacityLine;
 use losses::Loss;
 use table::Check;
@@ -58,6 +59,10 @@ pub struct Checked {
     pub waived: BTreeMap<VmKey, Vec<String>>,
     /// What the VMs that are left need of what is limited, beside what there is.
     pub capacity: Vec<CapacityLine>,
+    /// What machines may still take of each target whose snapshot says so.
+    pub rooms: BTreeMap<TargetName, Room>,
+    /// What the machine of each VM takes of it.
+    pub takes: BTreeMap<VmKey, Room>,
     /// What of them will not survive.
     pub losses: Vec<Loss>,
 }
@@ -284,12 +289,15 @@ pub fn check(plan: ResolvedPlan, inventory: &Inventory) -> Checked {
     exclude(&mut plan, &findings);
     let left = Estate::new(&plan, inventory);
     let (capacity, losses) = (capacity::lines(&left), losses::losses(&left));
+    let (rooms, takes) = capacity::rooms(&left);
     let mut checked = Checked {
         plan,
         findings,
         excludes,
         waived,
         capacity,
+        rooms,
+        takes,
         losses,
     };
     checked.forget_excluded();

@@ -136,6 +136,7 @@ pub const CHECKS: &[&Check] = &[
     &ova::WR033,
     &foretold::WR040,
     &foretold::WR041,
+    &foretold::WR042,
     &people::WR050,
     &people::WR051,
     &people::WR052,

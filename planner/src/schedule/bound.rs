@@ -41,6 +41,9 @@ pub struct LowerBound {
     pub by_exclusion: Seconds,
     /// By the longest chain of dependencies.
     pub by_dependencies: Seconds,
+    /// Where steps outside compete for something: not all steps and machines are done before. Not part
+    /// of `ends`, which is of machines.
+    pub done: Seconds,
 }
 
 impl LowerBound {
@@ -183,7 +186,7 @@ fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
         for &workload in dag.order() {
             let it = &problem.workloads[workload];
             let opens = it.after.iter().map(|other| done[*other]).max().unwrap_or(0);
-            if let Some(step) = it.step {
+            if let Some(step) = &it.step {
                 done[workload] = opens.max(step.from.0) + step.takes.0;
             }
             for &at in &links.members[workload] {
@@ -206,7 +209,7 @@ fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
         for &workload in dag.order().iter().rev() {
             let next = dag.dependants(workload).map(|other| behind[other]).max();
             let next = next.unwrap_or(0);
-            let step = problem.workloads[workload].step;
+            let step = problem.workloads[workload].step.as_ref();
             let mut all = step.map_or(0, |step| step.takes.0 + next);
             for &at in &links.members[workload] {
                 let job = &problem.jobs[at];

@@ -79,6 +79,14 @@ pub enum Violation {
         /// Of what.
         resource: Resource,
     },
+    /// A step outside that cannot be done so.
+    #[error("the step `{step}` {fault}")]
+    Outside {
+        /// Which step.
+        step: schemas::ids::WorkloadName,
+        /// What is wrong.
+        fault: &'static str,
+    },
     /// Created before a step outside has ended.
     #[error("`{vm}` is created before the step `{step}` can have ended")]
     BeforeStep {
@@ -176,7 +184,7 @@ pub fn check_schedule(problem: &Problem, schedule: &Schedule) -> Vec<Violation> 
             .collect();
         scratch(problem, target, &own, &mut found);
     }
-    dependencies::judge(problem, &pairs, &mut found);
+    dependencies::judge(problem, schedule, &pairs, &mut found);
     exclusions(&pairs, &mut found);
     limits::judge(problem, &pairs, &mut found);
     found

@@ -18,7 +18,7 @@ use schemas::units::{Bytes, Seconds};
 use super::lane::{self, Engine, Event};
 use super::rules::{Hold, Service};
 use super::waits::{Opener, Waits};
-use super::{Held, Problem, ScratchUse, Slot, SlotTimes, Unplaced, Window};
+use super::{Held, Problem, ScratchUse, Slot, SlotTimes, StepSlot, Unplaced, Window};
 use crate::graph::Dag;
 
 /// What is the same for every order of a problem.
@@ -32,6 +32,8 @@ pub(super) struct Estate<'a> {
     pub occurrences: Vec<Option<u32>>,
     /// Services that must be together, of jobs that keep windows.
     pub services: Vec<Service>,
+    /// By workload: its step should not begin before; empty: any may at once.
+    pub begins: Vec<Seconds>,
 }
 
 /// One job, ready for the engine.
@@ -66,6 +68,8 @@ pub(super) struct Decoded {
     pub slots: Vec<(usize, Slot)>,
     /// By VM.
     pub unplaced: Vec<Unplaced>,
+    /// By start, then by workload.
+    pub steps: Vec<StepSlot>,
     pub scratch: Vec<ScratchUse>,
 }
 
@@ -78,6 +82,7 @@ impl<'a> Estate<'a> {
             occurrence_of: Vec::new(),
             occurrences: Vec::new(),
             services: Vec::new(),
+            begins: Vec::new(),
         };
         estate.prepare();
         estate
@@ -174,10 +179,10 @@ pub(super) enum Alarm {
     Vacated { target: usize, bytes: Bytes },
     /// A job's gate holds.
     GateHolds(usize),
+    /// A step outside has ended. Ends come before starts: what one gives back another may take.
+    StepEnds(usize),
     /// A step outside may begin.
     StepBegins(usize),
-    /// A step outside has ended.
-    StepEnds(usize),
 }
 
 pub(super) struct Decoder<'a> {
@@ -200,6 +205,11 @@ pub(super) struct Decoder<'a> {
     pub together: Vec<Together>,
     /// By target: fixed jobs that are not created yet, by time.
     pub fixed: Vec<Vec<(Millis, usize)>>,
+    /// By pool: what steps outside have taken of it.
+    pub pooled: Vec<u64>,
+    /// Steps outside that might begin, and lack something of a pool.
+    queued: Vec<usize>,
+    steps: Vec<StepSlot>,
     pub now: Millis,
 }
 
@@ -272,6 +282,9 @@ impl<'a> Decoder<'a> {
                 })
                 .collect(),
             fixed,
+            pooled: vec![0; problem.pools.len()],
+            queued: Vec::new(),
+            steps: Vec::new(),
             now: Millis::ZERO,
             estate,
         }
@@ -347,15 +360,41 @@ impl<'a> Decoder<'a> {
             }
             Alarm::GateHolds(job) => self.holds(job),
             Alarm::StepBegins(step) => {
-                if let Some(ends) = self.step_ends(step) {
-                    self.alarms.push(Reverse((ends, Alarm::StepEnds(step))));
+                if let Some(begins) = self.step_begins(step) {
+                    if begins > self.now {
+                        self.alarms.push(Reverse((begins, Alarm::StepBegins(step))));
+                    } else {
+                        self.begin(step);
+                    }
                 }
             }
             Alarm::StepEnds(step) => {
                 self.waits.steps_ended[step] = Some(self.now);
+                self.give_back(step);
+                for other in std::mem::take(&mut self.queued) {
+                    let again = (self.now, Alarm::StepBegins(other));
+                    self.alarms.push(Reverse(again));
+                }
                 self.opened(|waits, problem| waits.step_done(problem, step));
             }
         }
+    }
+
+    /// A step begins, or waits for what it lacks.
+    fn begin(&mut self, step: usize) {
+        if !self.take(step) {
+            self.queued.push(step);
+            return;
+        }
+        let takes = self.estate.problem.workloads[step].step.as_ref();
+        let takes = takes.map_or(Seconds::ZERO, |step| step.takes);
+        let ends = self.now + takes.into();
+        self.steps.push(StepSlot {
+            begins: self.now.seconds(),
+            ends: ends.seconds(),
+            workload: step,
+        });
+        self.alarms.push(Reverse((ends, Alarm::StepEnds(step))));
     }
 
     fn react(&mut self, lane: usize, event: Event) {
@@ -580,9 +619,12 @@ impl<'a> Decoder<'a> {
         slots.sort_by(|(_, a), (_, b)| (a.times.created, &a.vm).cmp(&(b.times.created, &b.vm)));
         let scratch = super::scratch::curves(problem, &slots);
         let unplaced = self.unplaced(needs);
+        let mut steps = self.steps;
+        steps.sort_unstable();
         Decoded {
             slots,
             unplaced,
+            steps,
             scratch,
         }
     }

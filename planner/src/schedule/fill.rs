@@ -99,6 +99,7 @@ impl Problem {
             workloads,
             targets,
             hosts: Vec::new(),
+            pools: Vec::new(),
             services: services(plan, &positions),
             barriers: barriers(plan),
             calendars: calendars.lists,

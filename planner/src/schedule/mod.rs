@@ -28,6 +28,7 @@ pub mod rcpsp;
 mod replay;
 mod rules;
 mod scratch;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -51,7 +52,8 @@ pub use forecast::{import_forecast, scratch_forecast, wave_forecast};
 pub use naive::{AllAtOnce, all_at_once};
 pub use order::Rule;
 pub use problem::{
-    Barrier, Job, Occupied, Problem, Room, Service, SourceHost, Step, Target, Window, Workload,
+    Barrier, Job, Occupied, Pool, Problem, Room, Service, SourceHost, Step, Target, Window,
+    Workload,
 };
 pub use replay::replay;
 
@@ -62,6 +64,8 @@ pub struct Schedule {
     pub slots: Vec<Slot>,
     /// Imports that have none, by VM.
     pub unplaced: Vec<Unplaced>,
+    /// Steps outside that have a place, by start, then by workload.
+    pub steps: Vec<StepSlot>,
     /// Scratch of each target, in the problem's order.
     pub scratch: Vec<ScratchUse>,
     /// What no schedule can beat.
@@ -70,6 +74,17 @@ pub struct Schedule {
     pub rule: Rule,
     /// Orders that were tried beside those of the rules.
     pub tried: u64,
+}
+
+/// The place of one step outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepSlot {
+    /// It begins.
+    pub begins: Seconds,
+    /// It ends.
+    pub ends: Seconds,
+    /// Position of its workload.
+    pub workload: usize,
 }
 
 /// The place of one import.
@@ -355,6 +370,12 @@ impl Schedule {
         ready.max().unwrap_or_default()
     }
 
+    /// The last machine is ready and the last step outside has ended.
+    pub fn done(&self) -> Seconds {
+        let steps = self.steps.iter().map(|step| step.ends);
+        steps.chain([self.ends()]).max().unwrap_or_default()
+    }
+
     /// Mean and longest downtime of the guests that run.
     pub fn downtime(&self) -> (Seconds, Seconds) {
         mean_and_max(self.slots.iter().map(|slot| slot.times.downtime()))
@@ -394,14 +415,20 @@ const ITERATIONS: u64 = 20_000;
 const SEED: u64 = 1;
 
 /// The best schedule that is found within a budget. Where the engine blocks, of the orders that
-/// `improve` tries; else of those that the search of `flow` does.
+/// `improve` tries; else of those that the search of `flow` does. Steps outside that compete for
+/// something begin as the general core says.
 ///
 /// # Errors
 /// Where workloads wait for each other.
 pub fn schedule_within(problem: &Problem, budget: &Budget) -> Result<Schedule, Cycle> {
     let dag = Dag::new(&problem.after())?;
-    let bound = bound::lower_bound(problem, &dag);
-    let estate = decode::Estate::new(problem, &dag);
+    let mut bound = bound::lower_bound(problem, &dag);
+    let mut estate = decode::Estate::new(problem, &dag);
+    let outside = steps::search(problem, budget);
+    let mut searched = 0;
+    if let Some(found) = outside {
+        (estate.begins, bound.done, searched) = (found.begins, found.bound, found.tried);
+    }
     let found = Flow::of(problem).and_then(|flow| flow.search(budget));
     let (decoded, rule, tried) = if let Some((order, rule, tried)) = found {
         (estate.decode(&order, Mode::Exact), rule, tried)
@@ -411,9 +438,10 @@ pub fn schedule_within(problem: &Problem, budget: &Budget) -> Result<Schedule, C
     Ok(Schedule {
         slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
         unplaced: decoded.unplaced,
+        steps: decoded.steps,
         scratch: decoded.scratch,
         bound,
         rule,
-        tried,
+        tried: tried + searched,
     })
 }

@@ -22,6 +22,8 @@ pub struct Problem {
     pub admission: Admission,
     /// Clusters, each with an engine and a scratch of its own.
     pub targets: Vec<Target>,
+    /// People and gear that steps outside share.
+    pub pools: Vec<Pool>,
     /// Hosts that disks are copied from, with limits of their own.
     pub hosts: Vec<SourceHost>,
     /// Lists of windows that jobs may have to keep, each by start and without overlap. One list for
@@ -76,6 +78,15 @@ pub struct Room {
     pub storage: Bytes,
 }
 
+/// People or gear that steps outside take for as long as they last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// So much of it at once.
+    pub capacity: u64,
+}
+
 /// A host that disks are copied from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceHost {
@@ -120,7 +131,7 @@ pub struct Workload {
 }
 
 /// Something that takes time and no engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// So long.
     pub takes: Seconds,
@@ -128,6 +139,8 @@ pub struct Step {
     pub from: Seconds,
     /// Position of the windows that it must lie in as a whole; none: it begins as soon as it may.
     pub calendar: Option<usize>,
+    /// By pool: what it takes meanwhile. What is not listed is nothing.
+    pub needs: Vec<u64>,
 }
 
 /// What an owner calls "my system".

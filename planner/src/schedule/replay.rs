@@ -50,6 +50,7 @@ pub fn replay(
     Schedule {
         slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
         unplaced: decoded.unplaced,
+        steps: decoded.steps,
         scratch: decoded.scratch,
         ..schedule.clone()
     }

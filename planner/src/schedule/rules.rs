@@ -355,21 +355,63 @@ impl Decoder<'_> {
         Err(Hold::Window(None))
     }
 
-    /// When a step outside that may begin now will have ended; none: never.
-    pub fn step_ends(&self, workload: usize) -> Option<Millis> {
-        let step = self.estate.problem.workloads[workload].step?;
-        // Begins with a whole second.
+    /// When a step outside that waits for nobody may begin, from now on; none: never.
+    pub fn step_begins(&self, workload: usize) -> Option<Millis> {
+        let step = self.estate.problem.workloads[workload].step.as_ref()?;
+        let pools = self.estate.problem.pools.iter();
+        if step
+            .needs
+            .iter()
+            .zip(pools)
+            .any(|(needs, pool)| *needs > pool.capacity)
+        {
+            return None;
+        }
+        // Begins with a whole second, and no earlier than the general core would.
+        let wanted = self.estate.begins.get(workload).copied();
         let begins = Seconds(self.now.0.div_ceil(1000)).max(step.from);
+        let begins = begins.max(wanted.unwrap_or_default());
         let Some(calendar) = step.calendar else {
-            return Some((begins + step.takes).into());
+            return Some(begins.into());
         };
         let windows = self.estate.problem.calendars[calendar].iter();
         let mut starts = windows.filter_map(|window| {
             let start = begins.max(window.from);
             let fits = start < window.last_start && start + step.takes <= window.to;
-            fits.then_some(start + step.takes)
+            fits.then_some(start)
         });
         starts.next().map(Millis::from)
+    }
+
+    /// Whether the pools have what a step takes; then it has it.
+    pub fn take(&mut self, workload: usize) -> bool {
+        let problem = self.estate.problem;
+        let Some(step) = &problem.workloads[workload].step else {
+            return false;
+        };
+        let pools = problem.pools.iter().zip(&self.pooled);
+        let free = pools.map(|(pool, taken)| pool.capacity - taken);
+        if step
+            .needs
+            .iter()
+            .zip(free)
+            .any(|(needs, free)| *needs > free)
+        {
+            return false;
+        }
+        for (taken, needs) in self.pooled.iter_mut().zip(&step.needs) {
+            *taken += needs;
+        }
+        true
+    }
+
+    /// What an ended step took is free for those that wait for it.
+    pub fn give_back(&mut self, workload: usize) {
+        if let Some(step) = &self.estate.problem.workloads[workload].step {
+            for (taken, needs) in self.pooled.iter_mut().zip(&step.needs) {
+                *taken -= needs;
+            }
+        }
     }
 
     /// Whether a service did not fit where it was put; then it needs more than was thought.

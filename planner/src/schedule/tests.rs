@@ -66,6 +66,7 @@ fn problem(after: &[&[usize]], jobs: Vec<Job>) -> Problem {
     };
     Problem {
         admission: Admission::Balanced,
+        pools: Vec::new(),
         hosts: Vec::new(),
         services: Vec::new(),
         barriers: Vec::new(),

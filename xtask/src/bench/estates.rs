@@ -236,6 +236,7 @@ fn problem(estate: &Estate) -> Problem {
             occupied: Vec::new(),
             room: None,
         }],
+        pools: Vec::new(),
         hosts: estate
             .sources
             .iter()

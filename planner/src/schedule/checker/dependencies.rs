@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::ids::VmKey;
 use schemas::units::Seconds;
 
-use super::super::{Job, Problem, Slot};
+use super::super::{Job, Problem, Schedule, Slot};
 use super::{NEVER, Violation};
 
 /// When all of something is done, and the VM that is last; never, if one has no slot.
 type Done<'a> = Option<(Seconds, &'a VmKey)>;
 
-pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+pub(super) fn judge(
+    problem: &Problem,
+    schedule: &Schedule,
+    pairs: &[(&Job, &Slot)],
+    found: &mut Vec<Violation>,
+) {
     let done: BTreeMap<&VmKey, Seconds> = pairs
         .iter()
         .map(|(job, slot)| (&job.vm, slot.times.running + job.gate))
@@ -25,10 +30,7 @@ pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<
         *so_far = (*so_far).max(Some((of_vm(&job.vm), &job.vm)));
     }
     let known: BTreeSet<&VmKey> = problem.jobs.iter().map(|job| &job.vm).collect();
-    let mut steps = vec![None; problem.workloads.len()];
-    for workload in 0..problem.workloads.len() {
-        step_ends(problem, &last, workload, &mut steps);
-    }
+    let steps = outside(problem, &last, schedule, found);
     for (job, slot) in pairs {
         for workload in &problem.workloads[job.workload].after {
             late(slot, last[*workload], found);
@@ -66,36 +68,61 @@ fn late(slot: &Slot, last: Done, found: &mut Vec<Violation>) {
     }
 }
 
-/// When a workload's step can have ended at the earliest; none: it has no step. Workloads do not
-/// wait for each other in a circle.
-fn step_ends(
+/// When each workload's step ends, never where it has no place; none: it has no step. Each begins when
+/// all before it is done, lies in its calendar, lasts as long as it takes, and what all take together
+/// is there.
+fn outside(
     problem: &Problem,
     last: &[Done],
-    workload: usize,
-    known: &mut [Option<Seconds>],
-) -> Option<Seconds> {
-    let step = problem.workloads[workload].step?;
-    if let Some(ends) = known[workload] {
-        return Some(ends);
+    schedule: &Schedule,
+    found: &mut Vec<Violation>,
+) -> Vec<Option<Seconds>> {
+    let steps = problem.workloads.iter().map(|it| it.step.as_ref());
+    let mut ends: Vec<Option<Seconds>> = steps.map(|step| step.map(|_| NEVER)).collect();
+    for slot in &schedule.steps {
+        ends[slot.workload] = Some(slot.ends);
     }
-    let mut begins = step.from;
-    for other in &problem.workloads[workload].after {
-        let machines = last[*other].map_or(Seconds::ZERO, |(at, _)| at);
-        let outside = step_ends(problem, last, *other, known).unwrap_or_default();
-        begins = begins.max(machines).max(outside);
-    }
-    let ends = match step.calendar {
-        _ if begins == NEVER => NEVER,
-        None => begins + step.takes,
-        Some(calendar) => {
-            let mut ends = problem.calendars[calendar].iter().filter_map(|window| {
-                let start = begins.max(window.from);
-                let inside = start < window.last_start && start + step.takes <= window.to;
-                inside.then(|| start + step.takes)
-            });
-            ends.next().unwrap_or(NEVER)
+    for slot in &schedule.steps {
+        let workload = &problem.workloads[slot.workload];
+        let mut wrong = |fault| {
+            let step = workload.name.clone();
+            found.push(Violation::Outside { step, fault });
+        };
+        let Some(step) = &workload.step else {
+            wrong("is no step");
+            continue;
+        };
+        if slot.begins + step.takes != slot.ends {
+            wrong("does not last as long as it takes");
         }
-    };
-    known[workload] = Some(ends);
-    Some(ends)
+        let machines = workload.after.iter().filter_map(|other| last[*other]);
+        let before = machines.map(|(at, _)| at);
+        let before = before.chain(workload.after.iter().filter_map(|other| ends[*other]));
+        if before.chain([step.from]).any(|at| at > slot.begins) {
+            wrong("begins before what it waits for is done");
+        }
+        let mut windows = step.calendar.iter().flat_map(|at| &problem.calendars[*at]);
+        let inside = windows.any(|window| {
+            let opens = window.from <= slot.begins && slot.begins < window.last_start;
+            opens && slot.ends <= window.to
+        });
+        if step.calendar.is_some() && !inside {
+            wrong("lies outside of its windows");
+        }
+        for (pool, it) in problem.pools.iter().enumerate() {
+            let own = step.needs.get(pool).copied().unwrap_or_default();
+            let others = schedule.steps.iter().filter(|other| {
+                let at_its_start = other.begins <= slot.begins && slot.begins < other.ends;
+                at_its_start && other.workload != slot.workload
+            });
+            let needs = others.filter_map(|other| {
+                let step = problem.workloads[other.workload].step.as_ref()?;
+                step.needs.get(pool)
+            });
+            if own > 0 && needs.sum::<u64>() + own > it.capacity {
+                wrong("takes more of a pool than others leave");
+            }
+        }
+    }
+    ends
 }

@@ -111,6 +111,7 @@ fn problems() -> impl Strategy<Value = Problem> {
                     occupied: Vec::new(),
                     room: None,
                 }],
+                pools: Vec::new(),
                 hosts: (1..3)
                     .map(|slots| SourceHost {
                         name: format!("esx-{slots}"),

@@ -7,9 +7,10 @@
 //! the children of one are made in the other direction of time, so that every schedule also
 //! improves on the ones that it comes from, as justification does.
 //!
-//! After Debels & Vanhoucke (2005, 2007) and Valls, Ballestín & Quintanilla (2005). The benchmark
-//! `cargo xtask bench psplib` calls it; [`super::schedule`] does not: a plan's engine has one
-//! exporter, and its decoder knows more than a project can say.
+//! After Debels & Vanhoucke (2005, 2007) and Valls, Ballestín & Quintanilla (2005).
+//! [`super::schedule_within`] asks it when steps outside should begin that compete for something; the
+//! benchmark `cargo xtask bench psplib` asks that function. Imports are not placed by it: an engine's
+//! decoder knows more than a project can say.
 //!
 //! The parts: `project` (what goes in), `profile` (what is free over time), `generate` (list →
 //! schedule), `genetic` (the search), `bound` (what no schedule can beat), `check` (judges a
@@ -78,6 +79,14 @@ pub struct Solution {
 /// If the project has no schedule.
 pub fn solve(project: &Project, budget: &Budget, seed: u64) -> Result<Solution, Unsolvable> {
     solve_with(project, budget, seed, &Tuning::CHOSEN)
+}
+
+/// The longest chain of activities.
+///
+/// # Errors
+/// If the project has no schedule.
+pub fn critical_path(project: &Project) -> Result<Time, Unsolvable> {
+    Ok(Network::new(project)?.critical_path())
 }
 
 fn solve_with(

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use planner::schedule::rcpsp::{self, Budget, Solution};
+use planner::schedule::rcpsp::{self, Project, Time};
+use planner::schedule::{Budget, Pool, Problem, Step, Workload, check_schedule, schedule_within};
+use schemas::site::Admission;
+use schemas::units::Seconds;
 
 /// Solve public project scheduling instances, and say how far from the best known
 ///
@@ -56,22 +59,37 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         let begin = Instant::now();
         let elapsed = &|| thousandths(begin.elapsed(), limit.unwrap_or_default());
         let budget = Budget {
-            schedules: arguments.schedules.unwrap_or(u64::MAX),
+            iterations: arguments.schedules.unwrap_or(u64::MAX),
+            seed: arguments.seed,
             elapsed: limit.map(|_| elapsed as &dyn Fn() -> u32),
         };
-        let solution = rcpsp::solve(project, &budget, arguments.seed)
-            .with_context(|| format!("schedule {name}"))?;
+        let problem = problem(project);
+        let schedule =
+            schedule_within(&problem, &budget).with_context(|| format!("schedule {name}"))?;
         let seconds = begin.elapsed().as_secs_f64();
-        for fault in rcpsp::check(project, &solution.start) {
+        for violation in check_schedule(&problem, &schedule) {
+            valid = false;
+            say(&format!("{name}: {violation}"));
+        }
+        let mut start = vec![Time::MAX; project.activities.len()];
+        for step in &schedule.steps {
+            start[step.workload] = Time::try_from(step.begins.0)?;
+        }
+        for fault in rcpsp::check(project, &start) {
             valid = false;
             say(&format!("{name}: {fault}"));
         }
+        let solution = Solution {
+            makespan: Time::try_from(schedule.done().0)?,
+            critical_path: rcpsp::critical_path(project)?,
+            lower_bound: Time::try_from(schedule.bound.done.0)?,
+            schedules: schedule.tried,
+        };
         let Solution {
             makespan,
             critical_path,
             lower_bound,
             schedules,
-            ..
         } = &solution;
         writeln!(
             csv,
@@ -84,6 +102,54 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     table.print();
     Ok(valid)
+}
+
+/// What came of one instance.
+struct Solution {
+    makespan: Time,
+    critical_path: Time,
+    lower_bound: Time,
+    schedules: u64,
+}
+
+/// The project as what the planner schedules: each activity a step outside, each resource a pool.
+fn problem(project: &Project) -> Problem {
+    let pools = project.capacities.iter().enumerate();
+    let step = |(position, activity): (usize, &rcpsp::Activity)| Workload {
+        name: format!("activity-{position}").into(),
+        after: Vec::new(),
+        step: Some(Step {
+            takes: Seconds(activity.duration().into()),
+            from: Seconds(activity.release.into()),
+            calendar: None,
+            needs: activity
+                .stages
+                .first()
+                .map_or_else(Vec::new, |stage| stage.demands.clone()),
+        }),
+    };
+    let mut workloads: Vec<Workload> = project.activities.iter().enumerate().map(step).collect();
+    for (position, activity) in project.activities.iter().enumerate() {
+        for successor in &activity.successors {
+            workloads[*successor].after.push(position);
+        }
+    }
+    Problem {
+        admission: Admission::Throughput,
+        targets: Vec::new(),
+        pools: pools
+            .map(|(position, capacity)| Pool {
+                name: format!("resource-{position}"),
+                capacity: *capacity,
+            })
+            .collect(),
+        hosts: Vec::new(),
+        calendars: Vec::new(),
+        workloads,
+        services: Vec::new(),
+        barriers: Vec::new(),
+        jobs: Vec::new(),
+    }
 }
 
 /// Of a limit; at most all of it.

@@ -1,5 +1,7 @@
 //! `cargo xtask e2e`: the end-to-end scenarios of `tests/cluster`.
 
+mod replay;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -35,6 +37,10 @@ pub struct Arguments {
     /// Compare the last transcripts of the real engine and the double, and run nothing
     #[arg(long, conflicts_with_all = ["engine", "keep", "built"])]
     compare: bool,
+    /// Replay the last transcripts of the real engine in the model that plans are made with, and run
+    /// nothing
+    #[arg(long, conflicts_with_all = ["engine", "keep", "built", "compare"])]
+    replay: bool,
     /// The half inside of the testbed's network; set by the half outside
     #[arg(long, hide = true, value_name = "ENGINE", requires = "windrow")]
     inside: Option<String>,
@@ -50,6 +56,9 @@ pub fn run(root: &Path, arguments: Arguments) -> Result<bool> {
     }
     if arguments.compare {
         return cluster::compare(root, &arguments.scenarios);
+    }
+    if arguments.replay {
+        return replay::run(root, &arguments.scenarios);
     }
     cluster::run(&cluster::Options {
         root: root.to_owned(),
