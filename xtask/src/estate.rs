@@ -10,7 +10,7 @@ use std::fs;
 use std::ops::Range;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use inventory::snapshot;
 use schemas::inventory::{
     Disk, Inventory, Network, Nic, Observed, Power, RootDisk, SCHEMA, ScratchKind, SourceAbout,
@@ -41,18 +41,24 @@ const APPLICATIONS_MAX: u64 = 160;
 const APPLICATION_VMS_MIN: u64 = 8;
 
 /// Writes the estate.
-#[expect(clippy::print_stderr, reason = "what it has to say")]
 pub fn run(arguments: &Arguments) -> Result<bool> {
-    let estate = Estate::new(arguments.vms, arguments.seed);
-    let folder = arguments.out.join("inventory");
+    write(arguments.vms, arguments.seed, &arguments.out)?;
+    Ok(true)
+}
+
+/// Writes an estate of so many VMs into a folder.
+#[expect(clippy::print_stderr, reason = "what it has to say")]
+pub fn write(vms: u64, seed: u64, out: &Utf8Path) -> Result<()> {
+    let estate = Estate::new(vms, seed);
+    let folder = out.join("inventory");
     snapshot::write_source(&folder, &"dc1".into(), &estate.vcenter)?;
     snapshot::write_source(&folder, &"cloud1".into(), &estate.cloud)?;
     snapshot::write_target(&folder, &"hv1".into(), &target())?;
-    let path = arguments.out.join("plan.yaml");
+    let path = out.join("plan.yaml");
     fs::write(&path, &estate.plan).with_context(|| format!("write {path}"))?;
     yaml::read::<MigrationPlan>(&estate.plan).context("read what was written")?;
-    eprintln!("wrote {path} and {folder}: {} VMs", arguments.vms);
-    Ok(true)
+    eprintln!("wrote {path} and {folder}: {vms} VMs");
+    Ok(())
 }
 
 pub(crate) struct Estate {

@@ -14,6 +14,9 @@ use crate::markdown::{CHARACTERS_MAX, about, cell, plain, span};
 /// Most findings of one code that are listed; `windrow plan` tells them all.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
+/// Most machines that are listed; the page and the table have all of them.
+const MACHINES_SHOWN_MAX: usize = 40;
+
 const INFALLIBLE: &str = "a String takes everything";
 
 /// The report in Markdown, with a hidden mark by which a comment is found again and replaced.
@@ -27,8 +30,11 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
     let parts = [
         waves(report),
         services(report),
+        happened(report),
         at_once(report),
+        room(report),
         left_out(report),
+        losses(report),
         findings(report, locate),
     ];
     for part in parts.into_iter().flatten() {
@@ -143,6 +149,107 @@ fn services(report: &PlanReport) -> Vec<String> {
     vec![text]
 }
 
+/// What a run came to, beside what was foretold: the sentence, by wave, and folded by machine.
+fn happened(report: &PlanReport) -> Vec<String> {
+    let Some(actual) = &report.actual else {
+        return Vec::new();
+    };
+    let clock = Clock::new(Some(actual.origin), &report.time_zone);
+    let mut text = format!("\nSo far: {}.\n\n", plain(&actual.headline()));
+    text.push_str(
+        "| wave | run | ends foretold | ended | down p50 foretold | came | worst foretold | came |\n\
+         |---|--:|---|---|--:|--:|--:|--:|\n",
+    );
+    for wave in &actual.waves {
+        let (foretold, came) = (&wave.foretold, &wave.came);
+        writeln!(
+            text,
+            "| {} | {} of {} | {} | {} | {} | {} | {} | {} |",
+            cell(&wave.stem),
+            wave.vms.len(),
+            wave.machines,
+            clock.moment(foretold.ends),
+            clock.moment(came.ends),
+            foretold.downtime_p50,
+            came.downtime_p50,
+            foretold.downtime_worst,
+            came.downtime_worst,
+        )
+        .expect(INFALLIBLE);
+    }
+    let mut parts = vec![text];
+    let vms = || actual.waves.iter().flat_map(|wave| &wave.vms);
+    let mut folded = format!(
+        "\n<details><summary>Foretold and come: {}</summary>\n\n\
+         | VM | ready foretold | ready | down foretold | down |\n|---|---|---|--:|--:|\n",
+        count(vms().count(), "machine")
+    );
+    for vm in vms().take(MACHINES_SHOWN_MAX) {
+        let (foretold, came) = (&vm.foretold, &vm.came);
+        writeln!(
+            folded,
+            "| {} | {} | {} | {} | {} |",
+            cell(vm.name.as_str()),
+            clock.moment(foretold.ready),
+            clock.moment(came.ready),
+            foretold.downtime(),
+            came.downtime(),
+        )
+        .expect(INFALLIBLE);
+    }
+    rest(&mut folded, vms().count());
+    folded.push_str("\n</details>\n");
+    parts.push(folded);
+    parts
+}
+
+/// Says how many more machines there are than are listed.
+fn rest(text: &mut String, number: usize) {
+    if number > MACHINES_SHOWN_MAX {
+        let more = number - MACHINES_SHOWN_MAX;
+        writeln!(text, "\nand {more} more").expect(INFALLIBLE);
+    }
+}
+
+/// What is left of what is limited.
+fn room(report: &PlanReport) -> Vec<String> {
+    if report.capacity.is_empty() {
+        return Vec::new();
+    }
+    let mut text = "\n<details><summary>Room</summary>\n\n\
+                    | where | what | needs | has | used |\n|---|---|--:|--:|--:|\n"
+        .to_owned();
+    for line in &report.capacity {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} %{} |",
+            cell(&line.place),
+            plain(&shown(&line.what)),
+            line.unit.show(line.needs),
+            line.unit.show(line.has),
+            line.percent(),
+            if line.fits() { "" } else { ", **too little**" },
+        )
+        .expect(INFALLIBLE);
+    }
+    text.push_str("\n</details>\n");
+    vec![text]
+}
+
+/// What will not survive, kind by kind.
+fn losses(report: &PlanReport) -> Vec<String> {
+    if report.losses.is_empty() {
+        return Vec::new();
+    }
+    let mut text = "\n<details><summary>What will not survive</summary>\n\n".to_owned();
+    for loss in &report.losses {
+        let number = count(loss.vms.len(), "VM");
+        writeln!(text, "- {} ({}): {number}", plain(loss.title), loss.code).expect(INFALLIBLE);
+    }
+    text.push_str("\n</details>\n");
+    vec![text]
+}
+
 fn at_once(report: &PlanReport) -> Vec<String> {
     if report.vms < 2 {
         return Vec::new();
@@ -164,7 +271,7 @@ fn left_out(report: &PlanReport) -> Vec<String> {
         "\n<details><summary>Left out: {}</summary>\n\n",
         count(missed.len(), "VM")
     );
-    for out in missed {
+    for out in missed.iter().take(MACHINES_SHOWN_MAX) {
         writeln!(
             text,
             "- {}: {}",
@@ -173,6 +280,7 @@ fn left_out(report: &PlanReport) -> Vec<String> {
         )
         .expect(INFALLIBLE);
     }
+    rest(&mut text, missed.len());
     text.push_str("\n</details>\n");
     vec![text]
 }

@@ -3,8 +3,10 @@
 //! Takes the results of all stages and gives a [`PlanReport`], a plain struct with everything that
 //! is told; `text` says it in words. Nothing is decided here.
 
+pub mod actual;
 mod beside;
 pub(crate) mod clock;
+pub mod csv;
 pub mod markdown;
 pub mod page;
 #[cfg(test)]
@@ -12,6 +14,7 @@ mod tests;
 pub mod text;
 mod twins;
 
+pub use actual::Actual;
 pub(crate) use clock::Clock;
 pub use twins::{Twin, TwinVm, Twins};
 
@@ -19,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity, Subject};
-use schemas::forecast::{Band, ImportForecast};
+use schemas::forecast::{Band, Forecast, ImportForecast};
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
 };
@@ -107,6 +110,9 @@ pub struct PlanReport {
     /// What will not survive, kind by kind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
+    /// What a run came to, where one was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<Actual>,
 }
 
 /// One service in a line.
@@ -376,7 +382,15 @@ impl PlanReport {
             findings: checked.findings.clone(),
             capacity: checked.capacity.clone(),
             losses: checked.losses.clone(),
+            actual: None,
         }
+    }
+
+    /// The same, beside what a run came to: of the committed forecast and the ledgers of the targets.
+    #[must_use]
+    pub fn after_a_run(mut self, forecast: &Forecast, inventory: &Inventory) -> Self {
+        self.actual = Actual::new(&self.plan, forecast, inventory);
+        self
     }
 
     /// How many findings of that severity are not waived.
@@ -424,6 +438,12 @@ fn wave_lines(checked: &Checked, rendered: &Rendered) -> Vec<WaveLine> {
             })
         })
         .collect()
+}
+
+/// The middle one of sorted times, the smaller of two.
+fn median(sorted: &[Seconds]) -> Seconds {
+    let middle = sorted.len().saturating_sub(1) / 2;
+    sorted.get(middle).copied().unwrap_or_default()
 }
 
 impl Downtime {

@@ -268,3 +268,64 @@ fn comment() {
         Some(format!("plan.yaml:7 ({path})"))
     }));
 }
+
+// After a run, what came stands beside what was foretold; a step that nobody saw came with the one
+// before it, and what does not run yet is counted and not compared.
+#[test]
+fn after_a_run() {
+    let fixture = Fixture::new(PLAN);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let forecast = planned.rendered.forecast.clone();
+    let origin = forecast.origin.expect("the plan has a start");
+    let imports: Vec<_> = forecast
+        .waves
+        .iter()
+        .flat_map(|wave| &wave.imports)
+        .collect();
+    let mut inventory = fixture.inventory.clone();
+    let target = inventory.targets.entry("hv1".into()).or_default();
+    let last = imports.len() - 1;
+    for (number, import) in imports.iter().enumerate() {
+        // Ten minutes late, and five minutes longer to export.
+        let at = |seconds: schemas::units::Seconds, late: i64| {
+            Some(origin + jiff::SignedDuration::from_secs(seconds.signed() + late))
+        };
+        let stage = if number == last {
+            schemas::machine::Stage::Exporting
+        } else {
+            schemas::machine::Stage::Running
+        };
+        target.ledger.push(schemas::inventory::LedgerLine {
+            id: format!("migrations/vm-{number:08x}"),
+            instance: None,
+            vm: import.vm.clone(),
+            stage,
+            wave: None,
+            size: None,
+            times: schemas::machine::Times {
+                created: at(import.created, 600),
+                off: at(import.off, 600),
+                exported: at(import.exported, 900),
+                ready: at(import.ready, 900),
+                ..schemas::machine::Times::default()
+            },
+        });
+    }
+    let report = planned.report.after_a_run(&forecast, &inventory);
+    let actual = report.actual.as_ref().expect("machines run");
+    assert_eq!(actual.machines, imports.len());
+    assert_eq!(actual.ran(), last);
+    for vm in actual.waves.iter().flat_map(|wave| &wave.vms) {
+        let late = schemas::units::Seconds(300);
+        assert_eq!(vm.came.downtime(), vm.foretold.downtime() + late);
+        assert_eq!(vm.came.machine, vm.came.exported);
+    }
+    let said = super::markdown::render(&report, &|_| None);
+    let said = said.lines().find(|line| line.starts_with("So far: "));
+    insta::assert_snapshot!(said.expect("it is said"));
+    // Nothing that was foretold runs: nothing is compared.
+    assert_eq!(
+        super::Actual::new(&report.plan, &forecast, &fixture.inventory),
+        None
+    );
+}

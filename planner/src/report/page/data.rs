@@ -1,17 +1,19 @@
 //! What the page shows, in the shape in which its script wants it: one list for each property of a
 //! VM, so that 5,000 of them stay small, and positions instead of names.
 
+mod found;
+mod vms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::finding::{Severity, Subject};
-use schemas::forecast::ImportForecast;
-use schemas::ids::{VmKey, WorkloadName};
-use schemas::inventory::Power;
+use schemas::forecast::Band;
+use schemas::ids::{SourceName, WorkloadName};
 use schemas::shown::shown;
 use schemas::units::Seconds;
 use serde::Serialize;
 
-use crate::check::table;
+use self::found::{Found, Lost, Room, findings, losses};
+use self::vms::{Ran, Vms};
 use crate::critical;
 use crate::pipeline::Planned;
 use crate::report::LeftOut;
@@ -40,9 +42,18 @@ pub struct PageData {
     workloads: Vec<Workload>,
     services: Vec<Service>,
     vms: Vms,
-    findings: Vec<Finding>,
+    /// The chain of imports that decides the end, by start: positions of VMs.
+    path: Vec<usize>,
+    band: Band,
+    findings: Vec<Found>,
+    losses: Vec<Lost>,
+    room: Vec<Room>,
     left_out: Vec<Left>,
     assumptions: Vec<Assumption>,
+    /// What a run came to.
+    actual: Option<Ran>,
+    /// Texts that others name by their positions here: many VMs share one.
+    texts: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,7 +106,8 @@ struct Wave {
     window: Option<String>,
     starts: Seconds,
     ends: Seconds,
-    peak: u64,
+    /// None of one that runs already.
+    peak: Option<u64>,
     usable: u64,
     tight: bool,
     p50: Seconds,
@@ -125,42 +137,23 @@ struct Service {
     occurrences: usize,
 }
 
-/// One list for each property; all of the same length, by wave and start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Vms {
-    key: Vec<String>,
-    name: Vec<String>,
-    to: Vec<String>,
-    wave: Vec<usize>,
-    source: Vec<usize>,
-    workload: Vec<usize>,
-    disks: Vec<u64>,
-    /// 1 where its guest runs, or where nobody knows.
-    runs: Vec<u8>,
-    /// 1 where the last machine would be ready earlier if this one were.
-    critical: Vec<u8>,
-    created: Vec<Seconds>,
-    off: Vec<Seconds>,
-    exported: Vec<Seconds>,
-    images_in: Vec<Seconds>,
-    ready: Vec<Seconds>,
-    released: Vec<Seconds>,
-    /// Positions of single VMs that run first, beside what the workload waits for.
-    after: Vec<Vec<usize>>,
+/// Texts, each once.
+#[derive(Default)]
+struct Texts {
+    list: Vec<String>,
+    places: BTreeMap<String, usize>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
-    code: String,
-    severity: Severity,
-    title: &'static str,
-    subject: String,
-    vm: Option<usize>,
-    evidence: String,
-    remedy: String,
-    waived: Option<String>,
-    place: Option<String>,
+impl Texts {
+    fn place(&mut self, text: &impl ToString) -> usize {
+        let text = safe(text);
+        if let Some(place) = self.places.get(&text) {
+            return *place;
+        }
+        self.list.push(text.clone());
+        self.places.insert(text, self.list.len() - 1);
+        self.list.len() - 1
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -185,13 +178,27 @@ impl PageData {
         let report = &planned.report;
         let workloads: BTreeMap<&WorkloadName, usize> =
             plan.workloads.iter().map(|w| &w.name).zip(0..).collect();
-        let vms = Vms::new(planned, &workloads);
-        let places: BTreeMap<&str, usize> = vms.key.iter().map(String::as_str).zip(0..).collect();
-        let findings = findings(planned, &places, locate);
+        let sources = sources(planned);
+        let (waves, mut texts) = (waves(planned), Texts::default());
+        let vms = Vms::placed(planned, &workloads, &sources, &waves, &mut texts);
+        let findings = findings(planned, &vms.places, locate, &mut texts);
+        let losses = losses(planned, &vms.places, &mut texts);
+        let path = critical::path(&planned.schedule).into_iter();
+        let path = path.filter_map(|slot| vms.places.get(&slot.vm).copied());
+        let path = path.collect();
+        let ran = report.actual.as_ref();
+        let ran = ran.map(|actual| Ran::new(actual, &vms.places, &waves));
         Self {
             plan: safe(&report.plan),
             headline: crate::report::text::headline(report),
-            origin: report.origin.map(jiff::Timestamp::as_second),
+            // Without an origin, times of what is left count from whenever it starts.
+            origin: report
+                .origin
+                .or_else(|| {
+                    let actual = report.actual.as_ref()?;
+                    (report.vms == 0).then_some(actual.origin)
+                })
+                .map(jiff::Timestamp::as_second),
             zone: report.time_zone.clone(),
             ends: report.ends,
             ends_at_least: report.ends_at_least,
@@ -214,8 +221,8 @@ impl PageData {
             targets: targets(planned),
             windows: windows(plan),
             freezes: freezes(plan),
-            waves: waves(planned),
-            sources: report.sources.iter().map(safe).collect(),
+            waves,
+            sources: sources.iter().map(safe).collect(),
             workloads: plan
                 .workloads
                 .iter()
@@ -236,10 +243,16 @@ impl PageData {
                 })
                 .collect(),
             services: services(planned),
+            path,
+            band: report.band,
             findings,
+            losses,
+            room: report.capacity.iter().map(Room::new).collect(),
             left_out: report.left_out.iter().map(Left::new).collect(),
             assumptions: assumptions(plan),
-            vms,
+            actual: ran,
+            vms: vms.lists,
+            texts: texts.list,
         }
     }
 }
@@ -249,63 +262,24 @@ fn safe(text: &impl ToString) -> String {
     shown(&text.to_string()).into_owned()
 }
 
-impl Vms {
-    fn new(planned: &Planned, workloads: &BTreeMap<&WorkloadName, usize>) -> Self {
-        let plan = &planned.checked.plan;
-        let critical: BTreeSet<VmKey> = critical::path(&planned.schedule)
-            .into_iter()
-            .map(|link| link.vm.clone())
-            .collect();
-        let sources: BTreeMap<_, usize> = planned.report.sources.iter().zip(0..).collect();
-        let mut vms = Self::default();
-        let mut places: BTreeMap<&VmKey, usize> = BTreeMap::new();
-        let mut after = Vec::new();
-        for (number, wave) in planned.rendered.forecast.waves.iter().enumerate() {
-            for import in &wave.imports {
-                let Some(vm) = plan.vm(&import.vm) else {
-                    continue;
-                };
-                places.insert(&vm.key, vms.key.len());
-                after.push(&vm.after);
-                vms.key.push(safe(&vm.key));
-                vms.name.push(safe(&vm.name));
-                vms.to
-                    .push(safe(&format!("{}/{}", vm.namespace, vm.machine)));
-                vms.wave.push(number);
-                vms.source
-                    .push(sources.get(&vm.key.source).copied().unwrap_or(0));
-                vms.workload
-                    .push(workloads.get(&vm.workload).copied().unwrap_or(0));
-                vms.disks.push(vm.footprint.disks.0);
-                vms.runs.push(u8::from(vm.power != Some(Power::Off)));
-                vms.critical.push(u8::from(critical.contains(&vm.key)));
-                vms.times(import);
-            }
-        }
-        vms.after = after
-            .into_iter()
-            .map(|keys| {
-                keys.iter()
-                    .filter_map(|key| places.get(key).copied())
-                    .collect()
-            })
-            .collect();
-        vms
-    }
-
-    fn times(&mut self, import: &ImportForecast) {
-        self.created.push(import.created);
-        self.off.push(import.off);
-        self.exported.push(import.exported);
-        self.images_in.push(import.images_in);
-        self.ready.push(import.ready);
-        self.released.push(import.released);
-    }
+/// Where machines come from, those that run already too; sorted.
+fn sources(planned: &Planned) -> Vec<SourceName> {
+    let actual = planned.report.actual.iter();
+    let ran = actual.flat_map(|actual| actual.waves.iter().flat_map(|wave| &wave.vms));
+    let ran = ran.map(|vm| &vm.vm.source);
+    let all: BTreeSet<&SourceName> = planned.report.sources.iter().chain(ran).collect();
+    all.into_iter().cloned().collect()
 }
 
 fn targets(planned: &Planned) -> Vec<Target> {
-    let curves = planned.rendered.forecast.scratch.iter();
+    let left = &planned.rendered.forecast.scratch;
+    let foretold = planned.report.actual.as_ref().map(|actual| &actual.scratch);
+    let curves = match foretold {
+        Some(foretold) if planned.report.vms == 0 => foretold,
+        _ => left,
+    };
     curves
+        .iter()
         .map(|scratch| Target {
             name: safe(&scratch.target),
             usable: scratch.usable.0,
@@ -344,26 +318,54 @@ fn freezes(plan: &ResolvedPlan) -> Vec<Freeze> {
         .collect()
 }
 
+/// Those of which machines run already, and those that are left; one of which some do is once there.
 fn waves(planned: &Planned) -> Vec<Wave> {
-    let waves = planned.report.waves.iter();
-    waves
-        .map(|wave| Wave {
-            stem: safe(&wave.stem),
-            target: safe(&wave.target),
-            window: wave.window.as_ref().map(|window| {
-                let occurrence = wave.occurrence.as_ref();
+    let actual = planned.report.actual.iter();
+    let ran = actual.flat_map(|actual| &actual.waves).map(|wave| Wave {
+        stem: safe(&wave.stem),
+        target: safe(&wave.target),
+        window: None,
+        starts: wave.foretold.starts,
+        ends: wave.foretold.ends,
+        peak: None,
+        usable: 0,
+        tight: false,
+        p50: wave.foretold.downtime_p50,
+        worst: wave.foretold.downtime_worst,
+        vms: wave.vms.len(),
+    });
+    let mut waves: Vec<Wave> = ran.collect();
+    for line in &planned.report.waves {
+        let wave = Wave {
+            stem: safe(&line.stem),
+            target: safe(&line.target),
+            window: line.window.as_ref().map(|window| {
+                let occurrence = line.occurrence.as_ref();
                 occurrence.map_or_else(|| safe(window), |id| safe(&format!("{window} {id}")))
             }),
-            starts: wave.starts,
-            ends: wave.ends,
-            peak: wave.scratch_peak.0,
-            usable: wave.scratch_usable.0,
-            tight: wave.tight,
-            p50: wave.downtime.p50,
-            worst: wave.downtime.worst,
-            vms: wave.vms,
-        })
-        .collect()
+            starts: line.starts,
+            ends: line.ends,
+            peak: Some(line.scratch_peak.0),
+            usable: line.scratch_usable.0,
+            tight: line.tight,
+            p50: line.downtime.p50,
+            worst: line.downtime.worst,
+            vms: line.vms,
+        };
+        match waves.iter_mut().find(|known| known.stem == wave.stem) {
+            Some(known) => {
+                *known = Wave {
+                    starts: known.starts.min(wave.starts),
+                    ends: known.ends.max(wave.ends),
+                    worst: known.worst.max(wave.worst),
+                    vms: known.vms + wave.vms,
+                    ..wave
+                }
+            }
+            None => waves.push(wave),
+        }
+    }
+    waves
 }
 
 fn services(planned: &Planned) -> Vec<Service> {
@@ -384,37 +386,6 @@ fn services(planned: &Planned) -> Vec<Service> {
         .collect()
 }
 
-fn findings(
-    planned: &Planned,
-    places: &BTreeMap<&str, usize>,
-    locate: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Finding> {
-    let findings = planned.report.findings.iter();
-    findings
-        .map(|finding| {
-            let (subject, vm) = match &finding.subject {
-                Subject::Vm { key, name } => (safe(name), places.get(safe(key).as_str()).copied()),
-                Subject::Workload(name) => (format!("workload {}", safe(name)), None),
-                Subject::Service(name) => (format!("service {}", safe(name)), None),
-                Subject::Source(name) => (format!("source {}", safe(name)), None),
-                Subject::Target(name) => (format!("target {}", safe(name)), None),
-                Subject::Plan => ("the plan".to_owned(), None),
-            };
-            Finding {
-                code: safe(&finding.code),
-                severity: finding.severity,
-                title: table::check(&finding.code).map_or("", |check| check.title),
-                subject,
-                vm,
-                evidence: safe(&finding.evidence),
-                remedy: safe(&finding.remedy),
-                waived: finding.waived_by.as_ref().map(safe),
-                place: finding.path.as_deref().and_then(locate),
-            }
-        })
-        .collect()
-}
-
 impl Left {
     fn new(out: &LeftOut) -> Self {
         Self {
@@ -428,7 +399,7 @@ impl Left {
 
 fn assumptions(plan: &ResolvedPlan) -> Vec<Assumption> {
     let assumed = &plan.assumptions;
-    let site = "the site's `assumptions`";
+    let site = "the site's assumptions";
     [
         (
             "export, bytes a second",

@@ -4,9 +4,22 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  const V = data.vms, N = V.key.length;
+  const V = data.vms, N = V.id.length, T = data.texts;
+  // Most times count from the step before, which keeps the page small.
+  for (let i = 0; i < N; i += 1) {
+    V.off[i] += V.created[i];
+    V.exported[i] += V.off[i];
+    V.imagesIn[i] += V.exported[i];
+    V.ready[i] += V.imagesIn[i];
+    V.released[i] += V.created[i];
+  }
+  V.key = V.id.map((id, i) => `${data.sources[V.source[i]]}/${id}`);
+  V.to = V.namespace.map((n, i) => (n === null ? "" : `${T[n]}/${V.machine[i] || V.name[i].toLowerCase()}`));
+  V.critical = new Set(data.path);
+  // What came of machines that run: created, off, exported, made, ready.
+  const came = new Map(data.actual ? data.actual.vms : []);
   const LABEL = 190, ROW = 20, PAD = 12, CURVE = 110, LINE = 30;
-  const PRINT_ROWS = 90, PRINT_LINES = 400, DOTS = 25;
+  const PRINT_ROWS = 40, PAPER = 680, PRINT_LINES = 400, DOTS = 25, LISTED = 40;
 
   const el = (name, attributes, ...children) => {
     const node = document.createElement(name);
@@ -20,6 +33,8 @@
     if (text !== undefined) node.textContent = text;
     return node;
   };
+  // Words between backticks are names and values.
+  const prose = (text) => text.split("`").map((part, n, all) => (n % 2 && n < all.length - 1 ? el("kbd", {}, part) : n % 2 ? `\`${part}` : part));
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
   // Words and numbers, as on the command line.
@@ -71,13 +86,14 @@
   };
 
   const down = (i) => Math.max(0, V.ready[i] - V.off[i]);
+  const was = (i) => (came.has(i) ? Math.max(0, came.get(i)[4] - came.get(i)[1]) : null);
   const service = (i) => data.workloads[V.workload[i]].service;
   const app = (i) => {
     const s = service(i);
     return s === null ? data.workloads[V.workload[i]].name : data.services[s].name;
   };
   const of = Array.from({ length: N }, () => []);
-  data.findings.forEach((finding, n) => { if (finding.vm !== null) of[finding.vm].push(n); });
+  data.findings.forEach((found, n) => { for (const [vm] of found.items) if (vm !== null && !of[vm].includes(n)) of[vm].push(n); });
   // Machines that must run before others, by the workload that waits for them: the last one ready.
   const lastOf = data.workloads.map(() => -1);
   for (let i = 0; i < N; i += 1) {
@@ -99,23 +115,78 @@
       box.append(el("div", {}, el("dt", {}, name), dd));
     };
     card("Machines", String(N), `${plural(data.waves.length, "wave")}, ${size(V.disks.reduce((a, b) => a + b, 0))} of disks`);
-    card("Ends", N ? moment(data.ends) : "nothing to move", N ? `no schedule can end before ${moment(data.endsAtLeast)}` : "");
+    const { early, late } = data.band;
+    const band = late > early ? `between ${moment(early)} and ${until(early, late)}` : "";
+    if (data.actual && data.ends === 0) card("Ended", moment(ends), "every machine runs");
+    else card("Ends", data.ends ? moment(data.ends) : "nothing to move", data.ends ? band : "");
     let worst = -1;
-    for (let i = 0; i < N; i += 1) if (worst < 0 || down(i) > down(worst)) worst = i;
-    card("Longest downtime", worst < 0 ? "none" : span(down(worst)), worst < 0 ? "" : V.name[worst]);
+    const real = (i) => (was(i) === null ? down(i) : was(i));
+    for (let i = 0; i < N; i += 1) if (worst < 0 || real(i) > real(worst)) worst = i;
+    let slowest = null;
+    for (const one of data.services) if (one.down !== null && (!slowest || one.down > slowest.down)) slowest = one;
+    const longest = worst < 0 ? "" : `machine: ${span(real(worst))}, ${V.name[worst]}`;
+    if (slowest) card("Longest downtime of a service", span(slowest.down), `${slowest.name}; ${longest}`);
+    else card("Longest downtime", worst < 0 ? "none" : span(real(worst)), worst < 0 ? "" : V.name[worst]);
     let tight = null;
-    for (const wave of data.waves) if (!tight || wave.peak / wave.usable > tight.peak / tight.usable) tight = wave;
-    card("Scratch at its fullest", tight ? size(tight.peak) : "none", tight ? `of ${size(tight.usable)} on ${tight.target}, wave ${tight.stem}` : "");
+    for (const wave of data.waves) if (wave.peak !== null && (!tight || wave.peak / wave.usable > tight.peak / tight.usable)) tight = wave;
+    if (tight) card("Scratch at its fullest", `${Math.round((tight.peak / tight.usable) * 100)} %`, `${size(tight.peak)} of ${size(tight.usable)} on ${tight.target}, wave ${tight.stem}`);
   };
 
   // The chart: one domain of time for rows and curves.
-  const ends = Math.max(1, data.ends, ...data.targets.map((t) => (t.curve.length ? t.curve[t.curve.length - 1][0] : 0)));
-  const begins = N ? Math.min(...V.created) : 0;
+  const last = (list) => { let most = 0; for (const t of list) if (t > most) most = t; return most; };
+  const ends = Math.max(1, data.ends, last(V.ready), last([...came.values()].map((steps) => steps[4])), ...data.targets.map((t) => (t.curve.length ? t.curve[t.curve.length - 1][0] : 0)));
+  let begins = N ? Infinity : 0;
+  for (let i = 0; i < N; i += 1) begins = Math.min(begins, V.created[i], came.has(i) ? came.get(i)[0] : Infinity);
+  // Long times in which nothing is under way are cut short: `spans` has what is left, with room around.
+  const spans = (() => {
+    const list = [];
+    for (let i = 0; i < N; i += 1) {
+      list.push([V.created[i], Math.max(V.ready[i], V.released[i])]);
+      if (came.has(i)) list.push([came.get(i)[0], came.get(i)[4]]);
+    }
+    list.sort((a, b) => a[0] - b[0]);
+    const joined = [];
+    for (const [from, to] of list) {
+      const before = joined[joined.length - 1];
+      if (before && from - before[1] < 4 * 3600) before[1] = Math.max(before[1], to);
+      else joined.push([from, to]);
+    }
+    return joined;
+  })();
+  const busy = spans.reduce((sum, [from, to]) => sum + to - from, 0);
+  // A cut is as wide as 2 % of what is left, at most a fifth of it together.
+  const CUT = Math.max(1, Math.min(busy * 0.02, (busy * 0.2) / Math.max(1, spans.length)));
+  let cutting = spans.length > 1 && spans.length < 40;
   const whole = () => {
-    const margin = (ends - begins) * 0.01;
-    return [Math.max(0, begins - margin), Math.min(ends, ends + margin)];
+    const margin = (cutting ? busy : ends - begins) * 0.01;
+    return [Math.max(0, begins - margin), ends];
   };
   const domain = { from: whole()[0], to: whole()[1] };
+  // Time on the chart: as it is, or without what is cut.
+  const shown = (t) => {
+    if (!cutting) return t;
+    let at = 0;
+    for (let n = 0; n < spans.length; n += 1) {
+      const [from, to] = spans[n];
+      if (t < from) {
+        if (!n) return t - from;
+        const before = spans[n - 1][1];
+        return at - CUT + ((t - before) / (from - before)) * CUT;
+      }
+      if (t <= to) return at + t - from;
+      at += to - from + CUT;
+    }
+    return at - CUT + (t - spans[spans.length - 1][1]);
+  };
+  // The time at a place of the chart: what `shown` turns into it.
+  const timeAt = (u) => {
+    let low = Math.min(0, begins), high = ends * 2;
+    for (let n = 0; n < 60; n += 1) {
+      const mid = (low + high) / 2;
+      if (shown(mid) < u) low = mid; else high = mid;
+    }
+    return low;
+  };
   const folded = new Set();
   let groupBy = "wave", rows = [], current = -1, printing = false;
 
@@ -138,53 +209,88 @@
     rows = [];
     for (const [name, list] of groups()) {
       let from = Infinity, to = 0;
-      for (const i of list) { from = Math.min(from, V.off[i]); to = Math.max(to, V.ready[i]); }
-      rows.push({ group: name, count: list.length, from, to });
+      const pieces = [];
+      for (const i of list) {
+        from = Math.min(from, V.off[i]);
+        to = Math.max(to, V.ready[i]);
+        // Sorted by start: what touches is one piece.
+        const piece = pieces[pieces.length - 1];
+        if (piece && V.created[i] <= piece[1] + 60) piece[1] = Math.max(piece[1], V.ready[i]);
+        else pieces.push([V.created[i], V.ready[i]]);
+      }
+      rows.push({ group: name, count: list.length, from, to, pieces });
       if (!folded.has(name)) for (const i of list) rows.push({ vm: i });
     }
     if (current >= rows.length) current = rows.length - 1;
     $("fold").textContent = folded.size ? "Open all groups" : "Close all groups";
   };
-  const width = () => Math.max(320, $("rows").clientWidth || 900);
+  const width = () => (printing ? PAPER : Math.max(320, $("rows").clientWidth || 900));
   const scale = (w) => {
-    const k = (w - LABEL - PAD) / (domain.to - domain.from);
-    return (t) => LABEL + (t - domain.from) * k;
+    const from = shown(domain.from);
+    const k = (w - LABEL - PAD) / (shown(domain.to) - from);
+    return (t) => LABEL + (shown(t) - from) * k;
+  };
+  // Cuts in view, as places.
+  const cuts = (x) => {
+    const list = [];
+    for (let n = 1; cutting && n < spans.length; n += 1) {
+      const from = spans[n - 1][1], to = spans[n][0];
+      if (to > domain.from && from < domain.to) list.push([x(Math.max(from, domain.from)), x(Math.min(to, domain.to)), from, to]);
+    }
+    return list;
   };
   const STEPS = [60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200];
   const ticks = (w) => {
-    const wanted = (domain.to - domain.from) / Math.max(2, (w - LABEL) / 105);
+    const x = scale(w), gaps = cuts(x);
+    const wide = shown(domain.to) - shown(domain.from);
+    const wanted = wide / Math.max(2, (w - LABEL) / 105);
     const step = STEPS.find((s) => s >= wanted) || 86400 * Math.ceil(wanted / 86400);
-    const shift = offset(Math.max(0, Math.floor(domain.from)));
-    const first = Math.ceil((domain.from + shift) / step) * step - shift;
     const list = [];
-    for (let t = first; t <= domain.to; t += step) list.push(t);
-    return { list, step };
+    // Each piece of time has ticks of its own, so that weeks of nothing cost none.
+    const pieces = cutting ? spans.map(([from, to]) => [Math.max(from, domain.from), Math.min(to, domain.to)]) : [[domain.from, domain.to]];
+    for (const [from, to] of pieces) {
+      if (to <= from) continue;
+      const shift = offset(Math.max(0, Math.floor(from)));
+      for (let t = Math.ceil((from + shift) / step) * step - shift; t <= to; t += step) list.push(t);
+      if (cutting && (!list.length || list[list.length - 1] < from)) list.push(from);
+    }
+    return { list, step, gaps };
   };
   const backdrop = (into, x, height, w) => {
     for (const window of data.windows) {
       if (window.to < domain.from || window.from > domain.to) continue;
       const a = Math.max(LABEL, x(window.from)), b = Math.min(w - PAD, x(window.to));
+      if (b <= a) continue;
       const rect = svg("rect", { class: "win", x: a, y: 0, width: Math.max(1, b - a), height });
       rect.append(svg("title", {}, `window ${window.name} ${window.id}`));
       into.append(rect);
     }
-    for (const t of ticks(w).list) into.append(svg("line", { class: "grid", x1: x(t), x2: x(t), y1: 0, y2: height }));
+    const { list, gaps } = ticks(w);
+    for (const t of list) into.append(svg("line", { class: "grid", x1: x(t), x2: x(t), y1: 0, y2: height }));
+    for (const [a, b, from, to] of gaps) {
+      const rect = svg("rect", { class: "cut", x: a, y: 0, width: Math.max(2, b - a), height });
+      rect.append(svg("title", {}, `nothing for ${span(to - from)}`));
+      into.append(rect);
+    }
   };
   const axis = (w) => {
-    const node = $("axis"), x = scale(w), { list, step } = ticks(w);
+    const node = $("axis"), x = scale(w), { list, step, gaps } = ticks(w);
     node.setAttribute("viewBox", `0 0 ${w} 34`);
     node.setAttribute("height", "34");
+    node.style.width = `${w}px`;
     node.replaceChildren();
-    let last = "";
+    for (const [a, b] of gaps) node.append(svg("text", { class: "dim", x: (a + b) / 2, y: 28, "text-anchor": "middle" }, "⋯"));
+    // Texts that would cover each other are left out.
+    let days = -1e9, clocks = -1e9, before = "";
     for (const t of list) {
+      const at = x(t) + 2;
       if (data.origin === null) {
-        node.append(svg("text", { class: "dim", x: x(t) + 2, y: 28 }, `+${span(t)}`));
+        if (at > clocks) { node.append(svg("text", { class: "dim", x: at, y: 28 }, `+${span(t)}`)); clocks = at + 62; }
         continue;
       }
       const d = day(t);
-      if (d !== last) node.append(svg("text", { x: x(t) + 2, y: 13 }, d));
-      if (step < 86400) node.append(svg("text", { class: "dim", x: x(t) + 2, y: 28 }, clock(t)));
-      last = d;
+      if (d !== before && at > days && at < w - 40) { node.append(svg("text", { x: at, y: 13 }, d)); days = at + 74; before = d; }
+      if (step < 86400 && at > clocks && at < w - 30) { node.append(svg("text", { class: "dim", x: at, y: 28 }, clock(t))); clocks = at + 40; }
     }
   };
   const bar = (into, kind, x, a, b, y, height, w) => {
@@ -200,14 +306,16 @@
       spacer = el("div");
       box.append(spacer, svg("svg", { "aria-hidden": "true" }));
     }
-    const total = rows.length * ROW;
+    const total = (printing ? Math.min(rows.length, PRINT_ROWS) : rows.length) * ROW;
+    $("rows-cut").textContent = printing && rows.length > PRINT_ROWS ? `The first ${PRINT_ROWS} of ${rows.length} rows; the page has all of them.` : "";
     spacer.style.height = `${total}px`;
     const node = box.lastElementChild;
     const first = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / ROW) - 4);
-    const last = printing ? rows.length : Math.min(rows.length, first + Math.ceil((box.clientHeight || 480) / ROW) + 8);
+    const last = printing ? Math.min(rows.length, PRINT_ROWS) : Math.min(rows.length, first + Math.ceil(Math.max(480, box.clientHeight) / ROW) + 8);
     const height = Math.max(ROW, (last - first) * ROW);
     node.setAttribute("viewBox", `0 0 ${w} ${height}`);
     node.setAttribute("height", height);
+    node.style.width = `${w}px`;
     node.style.transform = `translateY(${first * ROW}px)`;
     node.replaceChildren();
     backdrop(node, x, height, w);
@@ -217,12 +325,21 @@
       if (row.vm === undefined) {
         const mark = folded.has(row.group) ? "▸" : "▾";
         node.append(svg("text", { class: "group", x: 4, y: y + 4 }, `${mark} ${clip(row.group, 20)} (${row.count})`));
-        bar(node, "span", x, row.from, row.to, y, 4, w);
+        for (const [from, to] of row.pieces) bar(node, "span", x, from, to, y, 4, w);
         continue;
       }
       const i = row.vm, cold = V.runs[i] ? "" : " cold";
-      if (V.critical[i]) node.append(svg("path", { class: "crit", d: `M8,${y - 4} l5,4 l-5,4 Z` }));
+      if (V.critical.has(i)) node.append(svg("path", { class: "crit", d: `M8,${y - 4} l5,4 l-5,4 Z` }));
       node.append(svg("text", { class: cold ? "dim" : "", x: 18, y: y + 4 }, clip(V.name[i], 25)));
+      const real = came.get(i);
+      if (real) {
+        bar(node, "foretold", x, V.off[i], V.ready[i], y, 16, w);
+        bar(node, "shut", x, real[0], real[1], y, 2, w);
+        bar(node, "export", x, real[1], real[2], y, 9, w);
+        bar(node, "image", x, real[2], real[3], y, 6, w);
+        bar(node, "boot", x, real[3], real[4], y, 3, w);
+        continue;
+      }
       bar(node, `shut${cold}`, x, V.created[i], V.off[i], y, 2, w);
       bar(node, `export${cold}`, x, V.off[i], V.exported[i], y, 13, w);
       bar(node, `image${cold}`, x, V.exported[i], V.imagesIn[i], y, 8, w);
@@ -256,6 +373,7 @@
       const top = Math.max(target.usable, 1, ...target.curve.map((step) => step[1])) * 1.08;
       const y = (bytes) => CURVE - 4 - (bytes / top) * (CURVE - 12);
       const node = svg("svg", { viewBox: `0 0 ${w} ${CURVE}`, height: CURVE, role: "img" });
+      node.style.width = `${w}px`;
       node.append(svg("title", {}, `Scratch of ${target.name} over time, at most ${size(target.usable)}`));
       backdrop(node, x, CURVE, w);
       let d = `M${LABEL},${y(heldAt(target, domain.from))}`, held = heldAt(target, domain.from);
@@ -271,7 +389,8 @@
       node.append(svg("text", { x: 4, y: 16 }, `scratch of ${clip(target.name, 16)}`));
       node.append(svg("text", { class: "dim", x: 4, y: 32 }, `limit ${size(target.usable)}`));
       node.addEventListener("pointermove", (event) => {
-        const t = domain.from + ((event.offsetX / node.clientWidth) * w - LABEL) / ((w - LABEL - PAD) / (domain.to - domain.from));
+        const from = shown(domain.from), wide = shown(domain.to) - from;
+        const t = timeAt(from + ((event.offsetX - LABEL) / (w - LABEL - PAD)) * wide);
         if (t < domain.from || t > domain.to) return;
         const who = [];
         for (let i = 0; i < N; i += 1) {
@@ -295,8 +414,13 @@
     const i = row.vm;
     const waits = before(i).map((j) => V.name[j]);
     const found = of[i].map((n) => data.findings[n].code);
+    const real = came.get(i);
+    if (real) {
+      $("about").textContent = `${V.name[i]} (${V.key[i]}): foretold ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, down for ${span(down(i))}; came ${moment(real[1])} until ${until(real[1], real[4])}, down for ${span(was(i))}: export ${span(real[2] - real[1])} (${span(V.exported[i] - V.off[i])} foretold), images ${span(real[3] - real[2])} (${span(V.imagesIn[i] - V.exported[i])}), boot ${span(real[4] - real[3])} (${span(V.ready[i] - V.imagesIn[i])}).`;
+      return;
+    }
     const at = V.runs[i] ? `down from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, for ${span(down(i))}` : `off already, moved from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}`;
-    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}, to ${V.to[i]}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${V.critical[i] ? " On the critical path." : ""}${waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : ""}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
+    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}${V.to[i] ? `, to ${V.to[i]}` : ""}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${V.critical.has(i) ? " On the critical path." : ""}${waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : ""}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
   };
   const chart = () => { layout(); draw(); curves(); };
   let waiting = false;
@@ -322,12 +446,12 @@
     if (folded.has(row.group)) folded.delete(row.group); else folded.add(row.group);
     layout(); tell(); draw();
   };
-  const zoom = (from, to) => {
-    const least = 600, wide = Math.max(least, to - from);
-    const middle = (from + to) / 2;
-    domain.from = Math.max(0, Math.min(middle - wide / 2, ends - wide));
-    domain.to = Math.min(ends, domain.from + wide);
-    if (domain.to <= domain.from) { domain.from = 0; domain.to = ends; }
+  // To these places of the chart, no nearer than ten minutes and no farther than the whole.
+  const zoom = (a, b) => {
+    const first = shown(whole()[0]), all = shown(whole()[1]) - first;
+    const wide = Math.min(all, Math.max(600, b - a));
+    const from = Math.max(first, Math.min((a + b) / 2 - wide / 2, first + all - wide));
+    [domain.from, domain.to] = wide >= all ? whole() : [timeAt(from), timeAt(from + wide)];
     draw(); curves();
   };
   const bind = () => {
@@ -342,11 +466,17 @@
       if (to !== undefined) { pick(to, true); event.preventDefault(); }
       if (event.key === "Enter" || event.key === " ") { toggle(current); event.preventDefault(); }
     });
-    const wide = () => domain.to - domain.from, middle = () => (domain.to + domain.from) / 2;
-    $("in").addEventListener("click", () => zoom(middle() - wide() / 4, middle() + wide() / 4));
-    $("out").addEventListener("click", () => zoom(middle() - wide(), middle() + wide()));
-    $("left").addEventListener("click", () => zoom(domain.from - wide() / 2, domain.to - wide() / 2));
-    $("right").addEventListener("click", () => zoom(domain.from + wide() / 2, domain.to + wide() / 2));
+    const by = (from, to) => () => {
+      const a = shown(domain.from), wide = shown(domain.to) - a;
+      zoom(a + wide * from, a + wide * to);
+    };
+    $("in").addEventListener("click", by(0.25, 0.75));
+    $("out").addEventListener("click", by(-0.5, 1.5));
+    $("left").addEventListener("click", by(-0.5, 0.5));
+    $("right").addEventListener("click", by(0.5, 1.5));
+    $("idle").parentElement.hidden = spans.length < 2;
+    $("idle").checked = !cutting;
+    $("idle").addEventListener("change", () => { cutting = !$("idle").checked; [domain.from, domain.to] = whole(); draw(); curves(); });
     $("group").addEventListener("change", (event) => { groupBy = event.target.value; folded.clear(); start(); chart(); });
     $("fold").addEventListener("click", () => {
       if (folded.size) folded.clear(); else for (const [name] of groups()) folded.add(name);
@@ -358,7 +488,7 @@
     choice.addEventListener("change", () => {
       const wave = data.waves[choice.value];
       const margin = wave ? (wave.ends - wave.starts) * 0.03 : 0;
-      if (wave) zoom(wave.starts - margin, wave.ends + margin); else zoom(...whole());
+      if (wave) zoom(shown(wave.starts - margin), shown(wave.ends + margin)); else zoom(...whole().map(shown));
     });
     new ResizeObserver(() => soon(() => { draw(); curves(); dots(); })).observe($("chart"));
   };
@@ -379,6 +509,8 @@
     icon.append(svg("path", { class: "crit", d: "M2,3 l5,4 l-5,4 Z" }));
     $("legend").append(el("span", {}, icon, "on the critical path"));
     if (data.windows.length) mark("win", 14, "window");
+    if (came.size) mark("foretold", 14, "foretold");
+    if (cutting) mark("cut", 14, "nothing under way, cut short");
   };
 
   // Downtime by application: each machine a dot, the median a tick, the budget a line.
@@ -390,7 +522,7 @@
       const s = service(i), of = s === null ? data.workloads[V.workload[i]] : data.services[s];
       if (!by.has(name)) by.set(name, { list: [], runs: 0, down: of.down });
       const one = by.get(name);
-      one.list.push(down(i));
+      one.list.push(was(i) === null ? down(i) : was(i));
       one.runs += V.runs[i];
     }
     for (const one of by.values()) one.list.sort((a, b) => a - b);
@@ -398,7 +530,8 @@
     for (const w of data.workloads) if (w.budget !== null && !budget.has(w.name)) budget.set(w.name, w);
     const all = [...by].sort((a, b) => b[1].list[b[1].list.length - 1] - a[1].list[a[1].list.length - 1] || (a[0] < b[0] ? -1 : 1));
     const shown = every || printing ? all : all.slice(0, DOTS);
-    const w = Math.max(320, $("dots").clientWidth || 900), right = 250;
+    const w = printing ? PAPER : Math.max(320, $("dots").clientWidth || 900), narrow = w < 560, right = narrow ? 74 : 250;
+    const LABEL = narrow ? 110 : 190;
     const most = Math.max(1, ...all.map(([name, one]) => {
       const b = budget.get(name);
       return Math.max(one.list[one.list.length - 1], b && b.budget ? b.budget : 0);
@@ -409,7 +542,7 @@
     shown.forEach(([name, one], r) => {
       const y = r * ROW + ROW / 2, list = one.list, worst = list[list.length - 1], median = list[(list.length - 1) >> 1];
       node.append(svg("line", { class: "grid", x1: LABEL, x2: w - right, y1: y, y2: y }));
-      node.append(svg("text", { x: 4, y: y + 4 }, clip(name, 25)));
+      node.append(svg("text", { x: 4, y: y + 4 }, clip(name, narrow ? 14 : 25)));
       let last = -9;
       for (const s of list) {
         if (x(s) - last < 1) continue;
@@ -424,15 +557,15 @@
         line.append(svg("title", {}, `budget ${span(b.budget)}`));
         node.append(line);
       }
-      const whole = one.runs ? (one.down === null ? "" : `, all ${span(one.down)}`) : ", off already";
-      node.append(svg("text", { class: "dim", x: w - right + 10, y: y + 4 }, `worst ${span(worst)}${whole}`));
+      const whole = came.size ? "" : one.runs ? (one.down === null ? "" : `, all ${span(one.down)}`) : ", off already";
+      node.append(svg("text", { class: "dim", x: w - right + 10, y: y + 4 }, narrow ? span(worst) : `worst ${span(worst)}${whole}`));
     });
     node.append(svg("text", { class: "dim", x: LABEL, y: shown.length * ROW + 16 }, "0"));
     node.append(svg("text", { class: "dim", x: w - right, y: shown.length * ROW + 16, "text-anchor": "end" }, span(most)));
     $("dots").replaceChildren(node);
     $("dots-all").hidden = all.length <= DOTS;
     $("dots-all").textContent = every ? `Show the worst ${DOTS}` : `Show all ${all.length} applications`;
-    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready, in each occurrence of its window. All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : "Nothing is moved, so nothing is down.";
+    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready, in each occurrence of its window.${came.size ? " Of machines that run, what came." : ""}${data.ends ? ` All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : ""}` : "Nothing is moved, so nothing is down.";
   };
 
   // The table: only the lines in view are in the page.
@@ -441,20 +574,25 @@
     ["application", app],
     ["wave", (i) => data.waves[V.wave[i]].stem],
     ["source", (i) => data.sources[V.source[i]]],
-    ["to", (i) => V.to[i]],
+    ...(V.to.some(Boolean) ? [["to", (i) => V.to[i]]] : []),
     ["disks", (i) => V.disks[i], size],
-    ["guest off", (i) => V.off[i], moment],
-    ["ready", (i) => V.ready[i], moment],
+    ["guest off", (i) => (came.has(i) ? came.get(i)[1] : V.off[i]), moment],
+    ["ready", (i) => (came.has(i) ? came.get(i)[4] : V.ready[i]), moment],
     ["downtime", down, span],
+    ...(came.size ? [
+      ["came to", (i) => (was(i) === null ? -1 : was(i)), (s) => (s < 0 ? "" : span(s))],
+      ["difference", (i) => (was(i) === null ? -1e9 : was(i) - down(i)), (s) => (s === -1e9 ? "" : s < 0 ? `−${span(-s)}` : `+${span(s)}`)],
+    ] : []),
     ["findings", (i) => [...new Set(of[i].map((n) => data.findings[n].code))].join(" ")],
   ];
+  const NUMBERS = new Set(["disks", "downtime", "came to", "difference"]);
   const texts = Array.from({ length: N }, (_, i) => `${V.name[i]}\n${V.key[i]}\n${app(i)}\n${data.workloads[V.workload[i]].name}\n${V.to[i]}`.toLowerCase());
-  let order = Array.from({ length: N }, (_, i) => i), sort = { column: 6, up: true };
+  let order = Array.from({ length: N }, (_, i) => i), sort = { column: COLUMNS.findIndex(([name]) => name === "guest off"), up: true };
   const filter = () => {
     const wanted = $("search").value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const wave = $("by-wave").value, code = $("by-code").value;
     const matches = (i) => (wave === "" || V.wave[i] === Number(wave))
-      && (code === "" || of[i].some((n) => data.findings[n].code === code || data.findings[n].severity === code))
+      && (code === "" || of[i].some((n) => data.findings[n].code === code || data.findings[n].severity === code || (code === "waived" && data.findings[n].waived !== null)))
       && wanted.every((word) => texts[i].includes(word));
     const value = COLUMNS[sort.column][1], sign = sort.up ? 1 : -1;
     const keys = new Map();
@@ -471,7 +609,7 @@
   const lines = () => {
     const box = $("table");
     const first = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / LINE) - 5);
-    const most = printing ? PRINT_LINES : Math.ceil((box.clientHeight || 480) / LINE) + 12;
+    const most = printing ? PRINT_LINES : Math.ceil(Math.max(480, box.clientHeight) / LINE) + 12;
     const last = Math.min(order.length, first + most);
     const space = (height) => {
       const cell = el("td", { colspan: COLUMNS.length });
@@ -484,7 +622,7 @@
       const i = order[r];
       list.push(el("tr", {}, ...COLUMNS.map(([, value, show], c) => {
         const text = show ? show(value(i)) : value(i);
-        return el("td", c === 5 || c === 8 ? { class: "num", title: text } : { title: text }, text);
+        return el("td", NUMBERS.has(COLUMNS[c][0]) ? { class: "num", title: text } : { title: text }, text);
       })));
     }
     if (!printing && last < order.length) list.push(space((order.length - last) * LINE));
@@ -506,9 +644,9 @@
   const table = () => {
     $("by-wave").append(el("option", { value: "" }, "all"));
     data.waves.forEach((wave, n) => $("by-wave").append(el("option", { value: n }, wave.stem)));
-    const codes = [...new Set(data.findings.filter((f) => f.vm !== null).map((f) => f.code))].sort();
+    const codes = [...new Set(data.findings.filter((f) => f.items.some(([vm]) => vm !== null)).map((f) => f.code))].sort();
     $("by-code").append(el("option", { value: "" }, "any or none"));
-    for (const value of ["blocker", "warning", "info", ...codes]) $("by-code").append(el("option", { value }, value));
+    for (const value of ["blocker", "warning", "info", "waived", ...codes]) $("by-code").append(el("option", { value }, value));
     let timer = 0;
     $("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(filter, 60); });
     $("by-wave").addEventListener("change", filter);
@@ -517,45 +655,106 @@
     head(); filter();
   };
 
-  // Findings, by code: the worst first, as they come.
+  let folds = [];
+  // A list that begins closed, and is made when it is opened.
+  const fold = (into, heading, fill) => {
+    const node = el("details");
+    node.append(el("summary", {}, ...heading));
+    let filled = false;
+    const open = () => {
+      if (filled || !node.open) return;
+      filled = true;
+      node.append(...fill());
+    };
+    node.addEventListener("toggle", open);
+    into.append(node);
+    folds = folds.filter(([known]) => known.isConnected);
+    folds.push([node, open]);
+  };
+  const entries = (list, tell) => {
+    const all = el("ul");
+    const more = (from) => {
+      for (const one of list.slice(from, from + LISTED)) all.append(el("li", {}, ...tell(one)));
+      if (from + LISTED >= list.length) return;
+      const button = el("button", { type: "button" }, `Show ${Math.min(LISTED, list.length - from - LISTED)} more of ${list.length}`);
+      const item = el("li", { class: "more" }, button);
+      button.addEventListener("click", () => { item.remove(); more(from + LISTED); });
+      all.append(item);
+    };
+    more(0);
+    return all;
+  };
+  // Findings, by code: what is open first, the worst first, then what many have.
   const found = () => {
     const box = $("found");
     if (!data.findings.length) { box.append(el("p", {}, "None: every check that the inventory allows was passed.")); return; }
-    const by = new Map();
+    const open = (severity) => data.findings.filter((f) => f.waived === null && f.severity === severity).reduce((sum, f) => sum + f.items.length, 0);
+    const waived = data.findings.filter((f) => f.waived !== null).reduce((sum, f) => sum + f.items.length, 0);
+    box.append(el("p", { class: "dim" }, `${plural(open("blocker"), "blocker")}, ${plural(open("warning"), "warning")}, ${open("info")} for information, ${waived} waived.`));
     for (const f of data.findings) {
-      const key = `${f.severity} ${f.code}`;
-      if (!by.has(key)) by.set(key, []);
-      by.get(key).push(f);
-    }
-    for (const list of by.values()) {
-      const f = list[0], waived = list.filter((one) => one.waived !== null).length;
-      const fold = el("details");
-      fold.append(el("summary", {}, el("span", { class: `sev ${f.severity}` }, f.severity), `${f.code}: ${f.title}: ${list.length === 1 ? f.subject : `${list.length} times`}${waived ? `, ${waived} waived` : ""}`));
-      let filled = false;
-      fold.addEventListener("toggle", () => {
-        if (filled || !fold.open) return;
-        filled = true;
-        fold.append(el("p", {}, f.remedy));
-        const all = el("ul");
-        for (const one of list) {
-          all.append(el("li", {}, `${one.subject}: ${one.evidence}`, one.remedy === f.remedy ? "" : `; ${one.remedy}`, one.place ? ` (${one.place})` : "", one.waived === null ? "" : `; waived: ${one.waived}`));
-        }
-        fold.append(all);
+      const name = (item) => (item[0] === null ? T[item[1]] : V.name[item[0]]);
+      const whose = f.items.length === 1 ? name(f.items[0]) : `${f.items.length} times`;
+      fold(box, [
+        el("span", { class: `sev ${f.waived === null ? f.severity : "info"}` }, f.waived === null ? f.severity : "waived"),
+        el("code", {}, f.code), ` ${f.title} `, el("span", { class: "whose" }, whose),
+      ], () => {
+        const parts = [el("p", {}, ...prose(f.remedy))];
+        if (f.waived !== null) parts.push(el("p", {}, "Accepted, as the plan says: ", ...prose(f.waived)));
+        parts.push(entries(f.items, (item) => {
+          const [, , evidence, place, own] = item;
+          return [el("b", {}, name(item)), " ", ...prose(T[evidence]), ...(own === null ? [] : ["; ", ...prose(T[own])]), place === null ? "" : el("span", { class: "dim" }, ` ${T[place]}`)];
+        }));
+        return parts;
       });
-      box.append(fold);
     }
   };
-  const grid = (title, headings, body) => {
+  const lost = () => {
+    const box = $("lost");
+    $("losses").hidden = !data.losses.length;
+    for (const loss of data.losses) {
+      fold(box, [el("code", {}, loss.code), ` ${loss.title} `, el("span", { class: "whose" }, plural(loss.vms.length, "machine"))],
+        () => [entries(loss.vms, ([vm, what]) => [el("b", {}, V.name[vm]), ` ${T[what]}`])]);
+    }
+  };
+  const room = () => {
+    $("room").hidden = !data.room.length;
+    for (const line of data.room) {
+      const meter = svg("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
+      meter.append(svg("rect", { class: "track", x: 0, y: 0, width: 100, height: 10 }));
+      meter.append(svg("rect", { class: line.fits ? "part" : "part over", x: 0, y: 0, width: Math.min(100, line.percent), height: 10 }));
+      $("rooms").append(el("div", { class: "room" }, el("span", {}, `${line.what} (${line.place})`), meter,
+        el("span", { class: "num" }, `${line.needs} of ${line.has}, ${line.percent} %${line.fits ? "" : `: too little (${line.code})`}`)));
+    }
+  };
+  const happened = () => {
+    $("came").hidden = !data.actual;
+    if (!data.actual) return;
+    $("came-note").textContent = `${data.actual.headline}.`;
+    const late = (told, real) => (Math.abs(real - told) < 60 ? "as foretold" : real > told ? `${span(real - told)} later` : `${span(told - real)} earlier`);
+    const rows = data.actual.waves.map(([n, ran, all, told, real]) => [data.waves[n].stem, `${ran} of ${all}`, moment(told.ends), moment(real.ends), late(told.ends, real.ends), `${span(told.downtimeP50)} / ${span(real.downtimeP50)}`, `${span(told.downtimeWorst)} / ${span(real.downtimeWorst)}`]);
+    $("came-waves").replaceChildren(...sheet(["wave", "run", "last ready, foretold", "came", "that is", "downtime p50, foretold / came", "worst, foretold / came"], rows));
+  };
+  const sheet = (headings, body) => {
     const headrow = el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)));
-    const list = body.map((cells) => el("tr", {}, ...cells.map((text) => el("td", { class: "wrap" }, text))));
-    $("rest").append(el("h3", {}, title), el("table", {}, el("thead", {}, headrow), el("tbody", {}, ...list)));
+    const list = body.map((cells) => el("tr", {}, ...cells.map((text) => el("td", { class: "wrap" }, ...prose(text)))));
+    return [el("table", {}, el("thead", {}, headrow), el("tbody", {}, ...list))];
+  };
+  // A table; a long one begins closed.
+  const grid = (title, headings, body) => {
+    const box = $("rest");
+    if (body.length > LISTED) { fold(box, [`${title} `, el("span", { class: "whose" }, String(body.length))], () => [el("div", { class: "wide" }, ...sheet(headings, body))]); return; }
+    box.append(el("h3", {}, title), el("div", { class: "wide" }, ...sheet(headings, body)));
   };
   const rest = () => {
-    $("rest").replaceChildren(el("h2", {}, "What else"));
-    grid("Waves", ["wave", "machines", "window", "starts", "ends", "downtime p50", "worst", "scratch peak"], data.waves.map((w) => [w.stem, String(w.vms), w.window || "any time", moment(w.starts), until(w.starts, w.ends), span(w.p50), span(w.worst), `${size(w.peak)} of ${size(w.usable)}${w.tight ? ", tight" : ""}`]));
+    $("rest").replaceChildren(el("h2", {}, "Behind it"));
     if (data.services.length) grid("Services", ["service", "owner", "change", "downtime", "budget"], data.services.map((s) => [s.name, s.owner || "nobody named", s.change || "none", s.down === null ? "not moved" : `${span(s.down)}${s.occurrences > 1 ? ` in ${s.occurrences} occurrences` : ""}`, s.budget === null ? "none" : `${span(s.budget)}${s.down > s.budget ? ", exceeded" : ""}`]));
-    if (data.leftOut.length) grid("Left out", ["machine", "why"], data.leftOut.map((l) => [l.name, l.reason]));
+    grid("Waves", ["wave", "machines", "window", "starts", "ends", "downtime p50", "worst", "scratch peak"], data.waves.map((w) => [w.stem, String(w.vms), w.window || (w.peak === null ? "over" : "any time"), moment(w.starts), until(w.starts, w.ends), span(w.p50), span(w.worst), w.peak === null ? "" : `${size(w.peak)} of ${size(w.usable)}${w.tight ? ", tight" : ""}`]));
+    if (data.path.length) grid("The chain of imports that decides the end", ["machine", "wave", "guest off", "ready"], data.path.map((i) => [V.name[i], data.waves[V.wave[i]].stem, moment(V.off[i]), until(V.off[i], V.ready[i])]));
+    const out = data.leftOut.filter((l) => !came.size || l.kind !== "moved");
+    if (out.length) grid("Left out", ["machine", "why"], out.map((l) => [l.name, l.reason]));
     grid("Assumptions", ["what", "value", "basis"], data.assumptions.map((a) => [a.what, a.value, a.basis]));
+    const { early, late, lateUnplaced } = data.band;
+    if (data.ends && late > early) $("rest").append(el("p", { class: "dim" }, `The end is a band: ${moment(early)} to ${moment(late)}, if all imports are as much faster or slower as one in ten may be.${lateUnplaced ? ` ${plural(lateUnplaced, "import")} would miss the window then.` : ""}`));
   };
 
   const zones = () => {
@@ -564,28 +763,32 @@
     if (data.origin === null) list.length = 0;
     for (const name of list) $("zone").append(el("option", { value: name }, name === own && name !== data.zone ? `${name} (yours)` : name));
     $("zone").parentElement.parentElement.hidden = !list.length;
-    $("zone").addEventListener("change", () => { zone = $("zone").value; figures(); bound(); draw(); tell(); lines(); rest(); });
+    $("zone").addEventListener("change", () => { zone = $("zone").value; figures(); bound(); draw(); tell(); lines(); happened(); rest(); });
   };
   const bound = () => {
+    if (!data.ends) { $("bound").hidden = true; return; }
     const fits = data.fits.map((f) => `${f.target} needs ${span(f.needs)}, the windows give ${span(f.given)}${f.percent < 100 ? `: ${f.percent} % fits` : ""}.`).join(" ");
     $("bound").textContent = fits || (N ? (data.gapPercent ? `No schedule can end before ${moment(data.endsAtLeast)}: at most ${data.gapPercent} % are left.` : "No schedule ends earlier.") : "");
   };
   $("headline").textContent = data.headline;
   $("freezes").textContent = data.freezes.map((f) => `Frozen ${f.days}: ${f.reason}${f.services.length ? ` (${f.services.join(", ")})` : ""}.`).join(" ");
   $("page").hidden = false;
-  bound(); figures(); zones(); legend(); start(); bind(); chart(); tell(); dots(); table(); found(); rest();
+  bound(); figures(); zones(); legend(); start(); bind(); chart(); tell(); dots(); happened(); table(); found(); lost(); room(); rest();
   $("dots-all").addEventListener("click", () => { every = !every; dots(); });
-  let opened = [];
+  let opened = [], unfolded = [];
   addEventListener("beforeprint", () => {
     printing = true;
     opened = [...folded];
     if (N > PRINT_ROWS) for (const [name] of groups()) folded.add(name);
+    unfolded = folds.filter(([node]) => !node.open).map(([node]) => node);
+    for (const [node, open] of folds) { node.open = true; open(); }
     chart(); dots(); lines();
   });
   addEventListener("afterprint", () => {
     printing = false;
     folded.clear();
     for (const name of opened) folded.add(name);
+    for (const node of unfolded) node.open = false;
     chart(); dots(); lines();
   });
 })();
