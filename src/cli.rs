@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
     apply, approve, completions, controller, coverage, crd, demo, diff, explain, fmt, import_csv,
-    init, inventory, plan, remedy, render, report, retry, schema, start, status, stop, validate,
+    init, inventory, notice, plan, ready, remedy, render, report, retry, schema, start, status,
+    stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -74,7 +75,9 @@ pub enum Verb {
     Coverage(coverage::Arguments),
     Remedy(remedy::Arguments),
     Report(report::Arguments),
+    Notice(notice::Arguments),
     Approve(approve::Arguments),
+    Ready(ready::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
     Retry(retry::Arguments),
@@ -103,7 +106,9 @@ impl Verb {
             Self::Coverage(arguments) => coverage::run(&arguments, output),
             Self::Remedy(arguments) => remedy::run(&arguments, output),
             Self::Report(arguments) => report::run(&arguments, output),
+            Self::Notice(arguments) => notice::run(&arguments, output),
             Self::Approve(arguments) => approve::run(&arguments, output),
+            Self::Ready(arguments) => ready::run(&arguments, output),
             Self::Apply(arguments) => apply::run(&arguments, output),
             Self::Status(arguments) => status::run(&arguments, output),
             Self::Retry(arguments) => retry::run(&arguments, output),

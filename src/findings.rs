@@ -307,7 +307,7 @@ fn uri(path: &str) -> String {
 }
 
 /// Text between tags and in attributes.
-fn xml(text: &str) -> String {
+pub(crate) fn xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -315,7 +315,7 @@ fn xml(text: &str) -> String {
 }
 
 /// A property of a workflow command.
-fn property(text: &str) -> String {
+pub(crate) fn property(text: &str) -> String {
     text.replace('%', "%25")
         .replace(':', "%3A")
         .replace(',', "%2C")

@@ -3,7 +3,7 @@
 
 mod changes;
 mod diff;
-mod pull;
+pub(crate) mod pull;
 mod show;
 
 use crate::exit::Outcome;

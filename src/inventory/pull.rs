@@ -55,6 +55,24 @@ pub struct Arguments {
     out: Option<Utf8PathBuf>,
 }
 
+impl Arguments {
+    /// One source or target of a plan, anew, into a folder.
+    pub(crate) fn one(
+        plan: &Utf8Path,
+        name: &str,
+        credentials: Option<&Utf8PathBuf>,
+        out: &Utf8Path,
+    ) -> Self {
+        Self {
+            plan: plan.to_owned(),
+            names: vec![name.to_owned()],
+            credentials: credentials.cloned(),
+            fresh: true,
+            out: Some(out.to_owned()),
+        }
+    }
+}
+
 /// Why nothing was read, where it is neither the source's nor the cluster's fault.
 #[derive(Debug, thiserror::Error)]
 enum ArgumentError {

@@ -7,5 +7,7 @@ mod harness;
 mod help;
 mod hostile;
 mod no_place;
+mod notice;
+mod ready;
 mod selecting;
 mod validate;

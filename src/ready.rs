@@ -1,0 +1,378 @@
+//! `windrow ready`: whether a wave may go. Reads sources and target; the core judges.
+
+use std::fmt::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kube::ResourceExt as _;
+use planner::diff::{Committed, Current};
+use planner::ready::{Check, Inputs, Read, Readiness, Reading, State, ready};
+use schemas::inventory::Inventory;
+use schemas::wave::MigrationWave;
+
+use crate::cli::InputArguments;
+use crate::exit::Outcome;
+use crate::failure::Failure;
+use crate::findings::{property, xml};
+use crate::inventory::pull;
+use crate::load::{self, Loaded, LoadedPlan};
+use crate::output::Output;
+use crate::plan::files;
+use crate::{plan, runtime, target};
+
+/// Say whether a wave may go
+///
+/// To be asked a day and an hour before its window opens, by a person or by a pipeline. Logs in once to
+/// each source of the wave, reads it and the target anew (nothing is written, and nothing changed
+/// there), and judges: window, approval, logins of ours and the engine's, drift since the wave was
+/// made, facts such as the age of backups, findings, room, scratch, the engine's health, imports of
+/// others, machines that failed. Each check says what was read, and when.
+///
+/// Exit codes: 0 go, 1 no go, 2 usage or I/O.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The wave, by name or by file name
+    #[arg(value_name = "WAVE")]
+    wave: String,
+    /// The plan's file, or the folder of its `plan.yaml`
+    #[arg(long, value_name = "PLAN", default_value = "plan.yaml")]
+    plan: Utf8PathBuf,
+    /// Where the snapshots are that the wave was made from [default: `inventory` beside the plan]
+    #[arg(long, value_name = "DIR")]
+    inventory: Option<Utf8PathBuf>,
+    /// Secrets from a manifest file, or from a folder `<secret>/<key>` as Kubernetes mounts it
+    #[arg(long, value_name = "PATH")]
+    credentials: Option<Utf8PathBuf>,
+    /// Connect to nothing: judge by the snapshots
+    #[arg(long)]
+    offline: bool,
+    /// Judge as if it were then (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Print a table or JSON; or the checks as `JUnit` or GitHub annotations
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// Forms of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// For CI (`JUnit`'s XML)
+    Junit,
+    /// As annotations of GitHub Actions
+    Github,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let now = arguments.at.unwrap_or_else(Timestamp::now);
+    let input = InputArguments {
+        inventory: arguments.inventory.clone(),
+        as_of: Some(now.to_zoned(TimeZone::UTC).date()),
+    };
+    let before = load::inputs(&arguments.plan, &input, None)?;
+    let loaded = &before.plan;
+    let waves = target::waves(loaded, &target::waves_folder(loaded, None))?;
+    let Some(wave) = waves.iter().find(|wave| is_called(wave, &arguments.wave)) else {
+        let there = target::list(waves.iter().map(|wave| wave.value.name_any()));
+        return Err(Failure::misused(ReadyError::Unknown {
+            name: arguments.wave.clone(),
+        })
+        .hint(format!("the plan has {there}")));
+    };
+    let mut inventory = before.inventory.clone();
+    let readings = read(arguments, loaded, &wave.value, now, &mut inventory, output)?;
+    let planned = planner::plan_after(
+        &loaded.plan.value,
+        loaded.site(),
+        &inventory,
+        &before.committed,
+    );
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(refusal) => return plan::refuse(refusal, plan::Form::Table, loaded, output),
+    };
+    let approvals = target::approvals(loaded)?;
+    let approvals: Vec<_> = approvals
+        .into_iter()
+        .map(|approval| approval.value)
+        .collect();
+    let folder = target::waves_folder(loaded, None);
+    let forecast = files::forecast(&folder)?;
+    let diff = planner::diff::diff(
+        Committed {
+            waves: &before.committed,
+            forecast: forecast.as_ref(),
+            approvals: &approvals,
+            inventory: Some(&before.inventory),
+        },
+        Current {
+            plan: &loaded.plan.value,
+            site: loaded.site(),
+            inventory: &inventory,
+            planned: &planned,
+        },
+    );
+    let readiness = ready(Inputs {
+        now,
+        wave: &wave.value,
+        approvals: &approvals,
+        readings: &readings,
+        inventory: &inventory,
+        planned: &planned,
+        diff: &diff,
+    });
+    output.data(&match arguments.output {
+        Form::Table => table(&readiness, output.width().clamp(60, 100)),
+        Form::Json => {
+            let json = serde_json::to_value(&readiness).expect("it has a JSON form");
+            format!("{json:#}\n")
+        }
+        Form::Junit => junit(&readiness),
+        Form::Github => github(&readiness, wave.file.path.as_str()),
+    });
+    if readiness.go {
+        return Ok(Outcome::Done);
+    }
+    Ok(Outcome::Refused)
+}
+
+/// Reads the wave's sources and its target, each by one login, and puts what was read in the place of
+/// its snapshot.
+fn read(
+    arguments: &Arguments,
+    loaded: &LoadedPlan,
+    wave: &MigrationWave,
+    now: Timestamp,
+    inventory: &mut Inventory,
+    output: &Output,
+) -> Result<Vec<Reading>, Failure> {
+    let mut names: Vec<(String, bool)> = wave
+        .spec
+        .imports
+        .iter()
+        .map(|import| (import.vm.source.to_string(), false))
+        .collect();
+    names.sort();
+    names.dedup();
+    names.push((wave.spec.target.name.to_string(), true));
+    // Gone when it is dropped, at the end.
+    let made =
+        tempfile::tempdir().map_err(|source| Failure::misused(ReadyError::Folder(source)))?;
+    let folder = Utf8Path::from_path(made.path());
+    let folder = folder.ok_or_else(|| Failure::misused(ReadyError::FolderName))?;
+    let mut readings = Vec::new();
+    for (name, target) in names {
+        let reading = |read| Reading {
+            name: name.clone(),
+            target,
+            // The time that was given stands for now.
+            at: arguments.at.unwrap_or_else(Timestamp::now).max(now),
+            read,
+        };
+        if arguments.offline {
+            readings.push(reading(Read::NotAsked));
+            continue;
+        }
+        let one = pull::Arguments::one(
+            &loaded.plan.file.path,
+            &name,
+            arguments.credentials.as_ref(),
+            folder,
+        );
+        let pulled = runtime::block_on(pull::run(one, output));
+        readings.push(reading(match pulled {
+            Ok(_) => Read::Done,
+            Err(failure) => Read::Failed(in_one_line(&failure)),
+        }));
+    }
+    if readings.iter().any(|reading| reading.read == Read::Done) {
+        let fresh = inventory::snapshot::read(folder).map_err(Failure::misused)?;
+        inventory.sources.extend(fresh.sources);
+        inventory.targets.extend(fresh.targets);
+    }
+    Ok(readings)
+}
+
+/// Why it failed, without the layout of an error.
+fn in_one_line(failure: &Failure) -> String {
+    let text = failure.render();
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix("error: failed to ").unwrap_or(line);
+        line.strip_prefix("because: ").unwrap_or(line).to_owned()
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// By its name, its file, or its file's stem.
+fn is_called(wave: &Loaded<MigrationWave>, name: &str) -> bool {
+    let path = &wave.file.path;
+    wave.value.name_any() == name
+        || path == name
+        || path.file_name() == Some(name)
+        || path.file_stem() == Some(name)
+}
+
+const INFALLIBLE: &str = "a String takes everything";
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Go => "go",
+        State::Caution => "look",
+        State::NoGo => "NO GO",
+    }
+}
+
+/// What a check is called: what it asks, of whom.
+fn called(check: &Check) -> String {
+    let kind = match check.kind {
+        "engineLogin" => "engine's login",
+        kind => kind,
+    };
+    match check.subject.as_str() {
+        "" => kind.to_owned(),
+        subject => format!("{kind} {subject}"),
+    }
+}
+
+/// A text in lines of at most so many characters, between words.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= most {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+fn table(readiness: &Readiness, columns: usize) -> String {
+    let mut text = format!("{}\n\n", readiness.headline());
+    let width = readiness
+        .checks
+        .iter()
+        .map(|check| called(check).chars().count());
+    let width = width.max().unwrap_or(0);
+    for check in &readiness.checks {
+        let at = check.at.strftime("%H:%M:%S");
+        let read = format!("read: {}, at {at} UTC", check.read);
+        let said = [
+            Some(check.found.as_str()),
+            Some(read.as_str()),
+            check.remedy,
+        ];
+        let lines = said
+            .into_iter()
+            .flatten()
+            .flat_map(|said| wrapped(said, columns.saturating_sub(width + 11).max(20)));
+        for (number, line) in lines.enumerate() {
+            let first = number == 0;
+            let (word, name) = if first {
+                (word(check.state), called(check))
+            } else {
+                ("", String::new())
+            };
+            writeln!(text, "  {word:<5}  {name:<width$}  {line}").expect(INFALLIBLE);
+        }
+    }
+    text
+}
+
+fn junit(readiness: &Readiness) -> String {
+    let failures = readiness
+        .checks
+        .iter()
+        .filter(|check| check.state == State::NoGo);
+    let numbers = format!(
+        "tests=\"{}\" failures=\"{}\" errors=\"0\"",
+        readiness.checks.len(),
+        failures.count()
+    );
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"windrow ready\" {numbers}>\n  \
+         <testsuite name=\"{}\" {numbers} timestamp=\"{}\">\n",
+        xml(&readiness.wave),
+        readiness.at.strftime("%Y-%m-%dT%H:%M:%S")
+    );
+    for check in &readiness.checks {
+        let (name, said) = (xml(&called(check)), xml(&said(check)));
+        let inside = match check.state {
+            State::NoGo => format!("<failure message=\"{said}\" type=\"{}\"/>", check.kind),
+            State::Caution | State::Go => format!("<system-out>{said}</system-out>"),
+        };
+        writeln!(
+            text,
+            "    <testcase classname=\"{}\" name=\"{name}\">{inside}</testcase>",
+            check.kind
+        )
+        .expect(INFALLIBLE);
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+fn github(readiness: &Readiness, file: &str) -> String {
+    let mut text = String::new();
+    for check in &readiness.checks {
+        let command = match check.state {
+            State::Go => continue,
+            State::Caution => "warning",
+            State::NoGo => "error",
+        };
+        let title = property(&format!("{}: {}", readiness.wave, called(check)));
+        let said = said(check).replace('%', "%25");
+        writeln!(
+            text,
+            "::{command} file={},title={title}::{said}",
+            property(file)
+        )
+        .expect(INFALLIBLE);
+    }
+    writeln!(
+        text,
+        "::notice title=windrow ready::{}",
+        readiness.headline()
+    )
+    .expect(INFALLIBLE);
+    text
+}
+
+/// What was found, of what, and what to do, in one line.
+fn said(check: &Check) -> String {
+    let mut text = format!("{} (read: {}, at {})", check.found, check.read, check.at);
+    if let Some(remedy) = check.remedy {
+        write!(text, "; {remedy}").expect(INFALLIBLE);
+    }
+    text
+}
+
+/// Why nothing was judged.
+#[derive(Debug, thiserror::Error)]
+enum ReadyError {
+    /// There is no such wave.
+    #[error("find the wave `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is no room for what is read.
+    #[error("make a temporary folder")]
+    Folder(#[source] std::io::Error),
+    /// It has a name that is no text.
+    #[error("name a temporary folder")]
+    FolderName,
+}
