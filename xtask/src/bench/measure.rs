@@ -46,8 +46,20 @@ pub fn check() -> Result<()> {
 /// Runs a command to its end and gives what it cost; an error if it fails. Its output goes to
 /// `output`.
 pub fn run(command: &Command, output: &Path) -> Result<Cost> {
+    run_behind(&[], command, output)
+}
+
+/// The same behind other words, as in `ip netns exec NAME`, which cost nothing here.
+pub fn run_behind(words: &[String], command: &Command, output: &Path) -> Result<Cost> {
     let figures = output.with_extension("time");
-    let mut timed = Command::new(TIME);
+    let mut timed = match words {
+        [] => Command::new(TIME),
+        [first, more @ ..] => {
+            let mut behind = Command::new(first);
+            behind.args(more).arg(TIME);
+            behind
+        }
+    };
     timed
         .args(["-f", "%e %U %S %M", "-o"])
         .arg(&figures)

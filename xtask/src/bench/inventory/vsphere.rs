@@ -61,12 +61,7 @@ const PROPERTIES: &[&str] = &[
 /// Measures it.
 pub fn run(bench: &Bench<'_>, vms: u32) -> Result<Outcome> {
     let rig = Rig::up(bench, vms)?;
-    let folder = bench.state.join("vsphere-run");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)
-            .with_context(|| format!("clear `{}`", folder.display()))?;
-    }
-    std::fs::create_dir_all(&folder).with_context(|| format!("make `{}`", folder.display()))?;
+    let folder = bench.folder("vsphere-run")?;
     let count = rig.write_plan(&folder)?;
     let (mut first, mut second, mut rival) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
