@@ -26,6 +26,8 @@ const FINDINGS_BY_WORKLOAD_MIN: usize = 20;
 const WORKLOADS_SHOWN_MAX: usize = 10;
 /// Most names of several VMs that are told; JSON has them all.
 const TWINS_SHOWN_MAX: usize = 5;
+/// Most VMs of one name that are told; JSON has them all.
+const TWIN_VMS_SHOWN_MAX: usize = 8;
 
 /// The report as `windrow plan` prints it. `locate` says where a field of plan or site stands, as
 /// in `plans/erp/plan.yaml:22`.
@@ -321,8 +323,9 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
     let missed = match band.late_unplaced {
         0 => String::new(),
         n => format!(
-            ", and {} would miss its window then",
-            count(usize::try_from(n).unwrap_or(usize::MAX), "VM")
+            ", and {} would miss {} window then",
+            count(usize::try_from(n).unwrap_or(usize::MAX), "VM"),
+            if n == 1 { "its" } else { "their" }
         ),
     };
     let chain = match report.critical_path.len() {
@@ -377,10 +380,14 @@ fn twins(text: &mut String, report: &PlanReport) {
             shown(twins.name.as_str())
         )
         .expect(INFALLIBLE);
-        for twin in &twins.vms {
+        for twin in twins.vms.iter().take(TWIN_VMS_SHOWN_MAX) {
             let left = if twin.planned { "" } else { " (not moved)" };
             let line = format!("{}{left}: {}", twin.vm.id, twin.twin);
             paragraph(text, "  ", &shown(&line));
+        }
+        if twins.vms.len() > TWIN_VMS_SHOWN_MAX {
+            let more = count(twins.vms.len() - TWIN_VMS_SHOWN_MAX, "more VM");
+            writeln!(text, "  and {more}; `-o json` lists all").expect(INFALLIBLE);
         }
     }
     if let Some(more) = report
