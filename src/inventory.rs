@@ -5,6 +5,7 @@ mod changes;
 mod diff;
 pub(crate) mod pull;
 mod show;
+mod target;
 
 use crate::exit::Outcome;
 use crate::failure::Failure;

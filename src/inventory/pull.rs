@@ -1,7 +1,7 @@
 //! `windrow inventory pull`: every source and target of a plan's site, or those that are named.
 //!
-//! One after the other, since a source's limits are its own; one that fails does not keep the
-//! others from being read. What is written is whole: a snapshot's files are replaced only once all
+//! Several at the same time, but those at one address one after the other: a server's limits are its
+//! own. One that fails does not keep the others from being read. What is written is whole: a snapshot's files are replaced only once all
 //! of it was read.
 
 use std::collections::BTreeMap;
@@ -10,22 +10,27 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use executor::{Class, Cluster};
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::StreamExt as _;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use inventory::snapshot::{self, SnapshotError};
 use inventory::{
     Access, Cloud, CloudError, CredentialError, CredentialSource, Credentials, Govc, GovcError,
-    PullError,
+    PullError, Vcenters,
 };
 use schemas::inventory::Gap;
 use schemas::site::{Source, Target};
 use schemas::suggest;
+use tokio::sync::{OnceCell, watch};
 
 use super::counted;
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::load::{self, LoadedPlan};
 use crate::output::Output;
 
+/// Servers that are read at the same time. More would be this machine's limit, not theirs.
+const SERVERS_IN_FLIGHT: usize = 4;
 /// Gaps that are told one by one; all of them are in the snapshot.
 const GAPS_SHOWN_MAX: usize = 5;
 
@@ -91,36 +96,66 @@ pub async fn run(arguments: Arguments, output: &Output) -> Result<Outcome, Failu
         .out
         .clone()
         .unwrap_or_else(|| plan.folder().join("inventory"));
-    let mut pull = Puller {
+    let pull = Puller {
         plan: &plan,
         arguments: &arguments,
         out: &out,
         output,
-        secrets: None,
-        failures: Vec::new(),
+        secrets: OnceCell::new(),
+        bars: MultiProgress::new(),
+        vcenters: Vcenters::default(),
+        interrupted: interrupt::watch(),
     };
     let wanted = |name: &str| {
         arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)
     };
-    for source in plan
-        .site()
+    let site = plan.site();
+    let sources = site
         .sources
         .iter()
-        .filter(|source| wanted(source.name.as_str()))
-    {
-        let pulled = pull.source(source).await;
-        pull.failures.extend(pulled.err());
-    }
-    for target in plan
-        .site()
+        .filter(|source| wanted(source.name.as_str()));
+    let targets = site
         .targets
         .iter()
-        .filter(|target| wanted(target.name.as_str()))
-    {
-        let pulled = pull.target(target).await;
-        pull.failures.extend(pulled.err());
+        .filter(|target| wanted(target.name.as_str()));
+    let places = sources.map(Place::Source).chain(targets.map(Place::Target));
+    // By address, in the order of the site.
+    let mut servers: Vec<(String, Vec<Place<'_>>)> = Vec::new();
+    for place in places {
+        let address = place.address();
+        match servers.iter_mut().find(|(known, _)| *known == address) {
+            Some((_, places)) => places.push(place),
+            None => servers.push((address, vec![place])),
+        }
     }
-    pull.end()
+    let pull = &pull;
+    let reads = futures::stream::iter(servers).map(|(_, places)| pull.server(places));
+    let failures: Vec<Vec<Failure>> = reads.buffered(SERVERS_IN_FLIGHT).collect().await;
+    pull.end(failures.into_iter().flatten().collect())
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Source(&'a Source),
+    Target(&'a Target),
+}
+
+impl Place<'_> {
+    /// What says whether two are at one server.
+    fn address(&self) -> String {
+        match self {
+            Self::Source(source) => {
+                let vmware = source.vmware.as_ref().map(|place| &place.endpoint);
+                let openstack = source.openstack.as_ref().map(|place| &place.endpoint);
+                let own = || format!("source {}", source.name);
+                vmware.or(openstack).map_or_else(own, |endpoint| {
+                    endpoint.trim_end_matches('/').to_lowercase()
+                })
+            }
+            Self::Target(target) => format!("target {}", target.name),
+        }
+    }
 }
 
 fn check_names(plan: &LoadedPlan, names: &[String]) -> Result<(), Failure> {
@@ -155,12 +190,41 @@ struct Puller<'a> {
     out: &'a Utf8Path,
     output: &'a Output,
     /// Opened when the first source needs one: a shelf of OVA files may need none.
-    secrets: Option<CredentialSource>,
-    failures: Vec<Failure>,
+    secrets: OnceCell<CredentialSource>,
+    /// What has been read of vCenters, for several datacenters of one.
+    vcenters: Vcenters,
+    /// A line of the terminal for each place that is being read.
+    bars: MultiProgress,
+    /// Becomes true at Ctrl-C or SIGTERM: what has begun logs out, nothing else begins.
+    interrupted: watch::Receiver<bool>,
 }
 
 impl Puller<'_> {
-    async fn source(&mut self, source: &Source) -> Result<(), Failure> {
+    /// What is at one server, one after the other.
+    async fn server(&self, places: Vec<Place<'_>>) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for place in places {
+            failures.extend(self.place(place).await.err());
+        }
+        failures
+    }
+
+    async fn place(&self, place: Place<'_>) -> Result<(), Failure> {
+        if *self.interrupted.borrow() {
+            return Ok(());
+        }
+        match place {
+            Place::Source(source) => self.source(source).await,
+            Place::Target(target) => self.target(target).await,
+        }
+    }
+
+    /// A line that stays, above those that show progress.
+    fn say(&self, line: &str) {
+        self.bars.suspend(|| self.output.say(line));
+    }
+
+    async fn source(&self, source: &Source) -> Result<(), Failure> {
         let credentials = self.credentials(source).await?;
         let importer = self.importer(source).await;
         let cache = cache_folder().filter(|_| !self.arguments.fresh);
@@ -168,8 +232,9 @@ impl Puller<'_> {
             credentials: credentials.as_ref(),
             importer: importer.as_deref(),
             cache: cache.as_deref(),
+            vcenters: Some(&self.vcenters),
         };
-        let told = Told::new(self.output, source.name.as_str());
+        let told = self.told(source.name.as_str());
         let pulled = inventory::pull_source(source, access, &told).await;
         told.end();
         let pulled = pulled.map_err(|error| {
@@ -191,11 +256,11 @@ impl Puller<'_> {
         Ok(())
     }
 
-    async fn target(&mut self, target: &Target) -> Result<(), Failure> {
+    async fn target(&self, target: &Target) -> Result<(), Failure> {
         let cluster = match connect(target).await {
             // Plans can be made without a cluster; who names the target wants it.
             Err(executor::Error::NoCluster { .. }) if self.arguments.names.is_empty() => {
-                self.output.say(&format!(
+                self.say(&format!(
                     "{}: not read, since there is no kubeconfig: name one in KUBECONFIG to plan by \
                      what the cluster has",
                     target.name
@@ -204,7 +269,7 @@ impl Puller<'_> {
             }
             cluster => cluster.map_err(cluster_failed)?,
         };
-        let told = Told::new(self.output, target.name.as_str());
+        let told = self.told(target.name.as_str());
         let pulled = inventory::pull_target(cluster.client().clone(), target, &told).await;
         told.end();
         let pulled = pulled.map_err(|error| {
@@ -227,22 +292,19 @@ impl Puller<'_> {
     }
 
     /// The Secret of a source, if it names one.
-    async fn credentials(&mut self, source: &Source) -> Result<Option<Credentials>, Failure> {
+    async fn credentials(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
         if let Some(credentials) = self.environment_of(source)? {
             return Ok(Some(credentials));
         }
         let Some(name) = source.credentials.for_inventory() else {
             return Ok(None);
         };
-        if self.secrets.is_none() {
-            self.secrets = Some(self.open_secrets().await?);
-        }
-        let secrets = self.secrets.as_ref().expect("opened above");
+        let secrets = self.secrets.get_or_try_init(|| self.open_secrets()).await?;
         let namespace = self.plan.namespace();
         let loaded = secrets.load(&namespace, name).await;
         let loaded = loaded.map_err(credentials_failed)?;
         let who = loaded.user().map(|user| format!(" as `{user}`"));
-        self.output.say(&format!(
+        self.say(&format!(
             "{}: logs in{}, by the Secret `{namespace}/{name}` of {}",
             source.name,
             who.unwrap_or_default(),
@@ -288,20 +350,19 @@ impl Puller<'_> {
         } else {
             return Ok(None);
         };
-        self.output
-            .say(&format!("{}: logs in {who}, by {way}", source.name));
+        self.say(&format!("{}: logs in {who}, by {way}", source.name));
         Ok(Some(credentials))
     }
 
     /// The user of the engine's Secret, where that is not the one to read with: what that user may do
     /// is part of what is read. Without it, the pull goes on.
-    async fn importer(&mut self, source: &Source) -> Option<String> {
+    async fn importer(&self, source: &Source) -> Option<String> {
         let credentials = &source.credentials;
         if source.vmware.is_none() || credentials.engine == credentials.for_inventory().cloned() {
             return None;
         }
         let name = credentials.engine.as_ref()?;
-        let secrets = self.secrets.as_ref()?;
+        let secrets = self.secrets.get()?;
         let secret = secrets.load(&self.plan.namespace(), name).await.ok()?;
         secret.user().map(str::to_owned)
     }
@@ -344,26 +405,39 @@ impl Puller<'_> {
             0 => "nothing changed".to_owned(),
             changed => format!("{} written", counted(changed, "file")),
         };
-        self.output
-            .say(&format!("{name}: {}; {files}", what.join(", ")));
+        self.say(&format!("{name}: {}; {files}", what.join(", ")));
         for gap in gaps.iter().take(GAPS_SHOWN_MAX) {
             let object = gap.object.as_ref().map(|object| format!(" `{object}`"));
             let object = object.unwrap_or_default();
-            self.output.say(&format!(
+            self.say(&format!(
                 "  could not read {}{object}: {}",
                 gap.what, gap.reason
             ));
         }
         if gaps.len() > GAPS_SHOWN_MAX {
             let more = counted(gaps.len() - GAPS_SHOWN_MAX, "more gap");
-            self.output
-                .say(&format!("  and {more}, listed in the snapshot"));
+            self.say(&format!("  and {more}, listed in the snapshot"));
+        }
+    }
+
+    /// Shows what is read of a place, where progress is shown.
+    fn told(&self, name: &str) -> Told {
+        let line = self.output.progress().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}");
+            let line = ProgressBar::new_spinner().with_prefix(name.to_owned());
+            line.set_style(style.expect("the template is a constant"));
+            let line = self.bars.add(line);
+            line.enable_steady_tick(Duration::from_millis(100));
+            line
+        });
+        Told {
+            line,
+            counts: Mutex::default(),
         }
     }
 
     /// Tells all failures; the gravest gives the exit code.
-    fn end(self) -> Result<Outcome, Failure> {
-        let mut failures = self.failures;
+    fn end(&self, mut failures: Vec<Failure>) -> Result<Outcome, Failure> {
         failures.sort_by_key(|failure| failure.outcome);
         let Some(last) = failures.pop() else {
             return Ok(Outcome::Done);
@@ -452,27 +526,13 @@ fn cluster_failed(error: executor::Error) -> Failure {
     with_hint(Failure::new(outcome, error), hint)
 }
 
-/// Counts of what is being read, on one line of the terminal.
+/// Counts of what is being read of one place, on one line of the terminal.
 struct Told {
     line: Option<ProgressBar>,
     counts: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Told {
-    fn new(output: &Output, name: &str) -> Self {
-        let line = output.progress().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}");
-            let line = ProgressBar::new_spinner().with_prefix(name.to_owned());
-            line.set_style(style.expect("the template is a constant"));
-            line.enable_steady_tick(Duration::from_millis(100));
-            line
-        });
-        Self {
-            line,
-            counts: Mutex::default(),
-        }
-    }
-
     fn end(&self) {
         if let Some(line) = &self.line {
             line.finish_and_clear();

@@ -1,26 +1,27 @@
-//! `windrow inventory show`: what a snapshot says, as a table or whole.
+//! `windrow inventory show`: what a snapshot of a source or target says, as a table or whole.
 
 use camino::Utf8PathBuf;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use inventory::snapshot;
 use schemas::ids::SourceName;
-use schemas::inventory::{Observed, Power, SourceInventory, Vm};
+use schemas::inventory::{Observed, Power, SourceInventory, TargetInventory, TargetVm, Vm};
 use schemas::suggest;
 use schemas::units::Bytes;
 use serde::Serialize;
 
-use super::counted;
+use super::{counted, target};
 use crate::cli::Format;
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Show the VMs of a source, or all that is known of one, from its snapshot
+/// Show the VMs of a source, what a target has, or all that is known of one VM, from the snapshots
 ///
-/// Reads files only. A VM is named by its id, or by its name where only one has it.
+/// Reads files only. A VM is named by its id, or by its name where only one has it. Of a target: its
+/// engine and scratch, storage classes, networks, nodes, quotas, and imports that are not Windrow's.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The source's name in the site
+    /// The source's or target's name in the site
     source: SourceName,
     /// A VM's id or name
     vm: Option<String>,
@@ -36,7 +37,7 @@ pub struct Arguments {
 #[derive(Debug, thiserror::Error)]
 enum ShowError {
     #[error(
-        "find a snapshot of source `{source_name}`; there are {}",
+        "find a snapshot of `{source_name}`; there are {}",
         suggest::list(known)
     )]
     NoSource {
@@ -56,8 +57,21 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let failure = Failure::misused(error);
         hint.into_iter().fold(failure, Failure::hint)
     })?;
+    let target = all.targets.get(arguments.source.as_str());
+    if let Some(target) = target {
+        output.data(&match &arguments.vm {
+            Some(wanted) => {
+                let vm = machine(target, &arguments.source, wanted)?;
+                target::machine(vm, arguments.output)
+            }
+            None => target::shown(target, arguments.output, output.width()),
+        });
+        return Ok(Outcome::Done);
+    }
     let Some(source) = all.sources.get(&arguments.source) else {
-        let known: Vec<String> = all.sources.keys().map(ToString::to_string).collect();
+        let sources = all.sources.keys().map(ToString::to_string);
+        let targets = all.targets.keys().map(ToString::to_string);
+        let known: Vec<String> = sources.chain(targets).collect();
         let source_name = arguments.source.clone();
         return Err(Failure::misused(ShowError::NoSource { source_name, known }));
     };
@@ -77,22 +91,44 @@ fn one<'a>(
     name: &SourceName,
     wanted: &str,
 ) -> Result<&'a Vm, Failure> {
-    if let Some(vm) = source.vms.iter().find(|vm| vm.id == *wanted) {
+    let named = source.vms.iter();
+    let named = named.map(|vm| (vm.id.as_str(), vm.name.as_str(), vm));
+    named_so(&named.collect::<Vec<_>>(), name, wanted)
+}
+
+/// The same of a target, whose VMs have `namespace/name` for an id.
+fn machine<'a>(
+    target: &'a TargetInventory,
+    name: &SourceName,
+    wanted: &str,
+) -> Result<&'a TargetVm, Failure> {
+    let named = target.vms.iter();
+    let named = named.map(|vm| (vm.id.as_str(), vm.name.as_str(), vm));
+    named_so(&named.collect::<Vec<_>>(), name, wanted)
+}
+
+/// Of VMs with ids and names, the one with the id or, if only one has it, the name `wanted`.
+fn named_so<'a, T>(
+    all: &[(&'a str, &'a str, &'a T)],
+    source: &SourceName,
+    wanted: &str,
+) -> Result<&'a T, Failure> {
+    if let Some((_, _, vm)) = all.iter().find(|(id, _, _)| *id == wanted) {
         return Ok(vm);
     }
-    let named: Vec<&Vm> = source.vms.iter().filter(|vm| vm.name == *wanted).collect();
+    let named: Vec<_> = all.iter().filter(|(_, name, _)| *name == wanted).collect();
     match named.as_slice() {
-        [vm] => Ok(vm),
+        [(_, _, vm)] => Ok(vm),
         [] => {
-            let (vm, source_name) = (wanted.to_owned(), name.clone());
-            let known = source.vms.iter().map(|vm| vm.name.as_str());
+            let (vm, source_name) = (wanted.to_owned(), source.clone());
+            let known = all.iter().map(|(_, name, _)| *name);
             let nearest = suggest::nearest(wanted, known);
             let hint = nearest.map(|nearest| format!("did you mean `{nearest}`?"));
             let failure = Failure::misused(ShowError::NoVm { vm, source_name });
             Err(hint.into_iter().fold(failure, Failure::hint))
         }
         several => {
-            let ids: Vec<String> = several.iter().map(|vm| vm.id.to_string()).collect();
+            let ids: Vec<String> = several.iter().map(|(id, _, _)| (*id).to_owned()).collect();
             let hint = format!("name it by its id: {}", suggest::list(&ids));
             let vm = wanted.to_owned();
             Err(Failure::misused(ShowError::Ambiguous { vm, ids }).hint(hint))
@@ -139,7 +175,7 @@ fn list(source: &SourceInventory, format: Format, width: usize) -> String {
     }
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     let text = serde_json::to_string_pretty(value).expect("snapshot types have text keys");
     format!("{text}\n")
 }

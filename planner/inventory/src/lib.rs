@@ -39,7 +39,7 @@ pub use crate::http::{HttpError, RootCause, Untrusted};
 pub use crate::openstack::{Cloud, CloudError, OpenstackError};
 pub use crate::ova::{NotTar, OvaError};
 pub use crate::target::TargetError;
-pub use crate::vsphere::{Fault, Govc, GovcError, VsphereError};
+pub use crate::vsphere::{Fault, Govc, GovcError, Vcenters, VsphereError};
 pub use crate::xml::XmlError;
 
 /// How long reading one source may take. The largest estates measured (10,000 VMs) need less than
@@ -153,6 +153,8 @@ pub struct Access<'a> {
     pub importer: Option<&'a str>,
     /// A folder for what makes the next pull quicker. `None`: everything is read, nothing kept.
     pub cache: Option<&'a Utf8Path>,
+    /// What this run has read of vCenters, for several sources of one.
+    pub vcenters: Option<&'a Vcenters>,
 }
 
 /// Reads one source as its kind demands.

@@ -717,3 +717,58 @@ async fn certificates() {
         assert!(hint.contains(CA_KEY) && hint.contains("insecure"), "{hint}");
     }
 }
+
+// Every kind of request that there is: reads of these routes, and a token that is asked for and given
+// back. Whatever else comes has no business here.
+#[tokio::test]
+async fn only_reads() {
+    let cloud = Cloud::new().await;
+    // A flavor that is gone and an image that is in use: what lists leave out is asked for one by one.
+    let mut odd = server("s1");
+    odd["flavor"]["id"] = "gone".into();
+    cloud
+        .on(
+            "/nova/v2.1/servers/detail",
+            json_answer(&json!({"servers": [odd]})),
+        )
+        .await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    only_vm(&inventory);
+    let requests = cloud.server.received_requests().await.expect("recorded");
+    let seen: std::collections::BTreeSet<String> = requests
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.url.path()))
+        .collect();
+    let expected = [
+        "DELETE /v3/auth/tokens",
+        "GET /cinder/v3/",
+        "GET /cinder/v3/p1/limits",
+        "GET /cinder/v3/p1/snapshots/detail",
+        "GET /cinder/v3/p1/types",
+        "GET /cinder/v3/p1/volumes/detail",
+        "GET /glance/v2/images/i1",
+        "GET /neutron/v2.0/networks",
+        "GET /neutron/v2.0/ports",
+        "GET /nova/v2.1/",
+        "GET /nova/v2.1/flavors/detail",
+        "GET /nova/v2.1/flavors/gone",
+        "GET /nova/v2.1/os-server-groups",
+        "GET /nova/v2.1/servers",
+        "GET /nova/v2.1/servers/detail",
+        "GET /nova/v2.1/servers/s1",
+        "GET /v3/auth/projects",
+        "GET /v3/projects",
+        "POST /v3/auth/tokens",
+    ];
+    let extra: Vec<_> = seen
+        .iter()
+        .filter(|one| !expected.contains(&one.as_str()))
+        .collect();
+    assert!(extra.is_empty(), "not in the list: {extra:?}");
+    let never: Vec<_> = expected
+        .iter()
+        .filter(|one| !seen.contains(**one) && **one != "GET /v3/auth/projects")
+        .collect();
+    assert!(never.is_empty(), "in the list, never sent: {never:?}");
+}

@@ -396,3 +396,19 @@ async fn no_archive() {
     assert!(matches!(error, OvaError::NoDescriptor { .. }));
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
+
+// Every kind of request that there is: HEAD and GET of the file itself, and of where it sends us.
+#[tokio::test]
+async fn only_reads() {
+    let server = served(Files::new(whole())).await;
+    pulled_from(&server.uri(), Vec::new()).await.expect("read");
+    let requests = server.received_requests().await.expect("recorded");
+    let seen: BTreeSet<String> = requests
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.url.path()))
+        .collect();
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        ["GET /a.ova", "HEAD /a.ova"]
+    );
+}

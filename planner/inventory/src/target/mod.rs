@@ -11,6 +11,8 @@ mod lines;
 mod objects;
 mod quantity;
 mod scratch;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 

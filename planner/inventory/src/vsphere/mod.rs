@@ -31,6 +31,7 @@ mod soap;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod vcenter;
 
 use schemas::ids::SourceName;
 use schemas::inventory::SourceInventory;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 pub use self::error::VsphereError;
 pub use self::govc::{Govc, GovcError};
 pub use self::soap::Fault;
+pub use self::vcenter::Vcenters;
 
 use self::read::Reading;
 use self::session::{Account, Session};

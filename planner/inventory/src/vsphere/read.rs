@@ -1,6 +1,7 @@
 //! What lies between login and logout: the passes, and how their results become a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use schemas::ids::VmId;
@@ -17,6 +18,7 @@ use super::rules::rules;
 use super::session::Session;
 use super::soap::Ref;
 use super::tags;
+use super::vcenter::Common;
 use crate::Access;
 use crate::shared::shared_disks;
 
@@ -44,22 +46,36 @@ type Drafts = BTreeMap<String, Draft>;
 impl Reading<'_> {
     /// Reads the datacenter.
     pub(crate) async fn run(self, session: &Session<'_>) -> Result<SourceInventory, VsphereError> {
-        let places = self.places(session).await?;
-        let dc = self.find_datacenter(session, &places)?;
-        let fields = fields(session).await?;
-        let mut drafts = self.light(session, &dc, &places, &fields).await?;
-        self.details(session, &dc, &mut drafts, &places).await?;
-        let tags = tags::read(session).await?;
-        for (id, tags) in tags {
-            if let Some(draft) = drafts.get_mut(&id) {
-                draft.vm.tags = tags;
+        let common = self.common(session).await?;
+        let places = &common.places;
+        let dc = self.find_datacenter(session, places)?;
+        let mut drafts = self.light(session, &dc, places, &common.fields).await?;
+        self.details(session, &dc, &mut drafts, places).await?;
+        for (id, draft) in &mut drafts {
+            if let Some(tags) = common.tags.get(id) {
+                draft.vm.tags.clone_from(tags);
             }
         }
         let importer = self.privileges(session, &mut drafts).await?;
-        look_up(session, &dc, &places, &mut drafts);
-        let mut inventory = inventory(session, dc, &places, drafts);
+        look_up(session, &dc, places, &mut drafts);
+        let mut inventory = inventory(session, dc, places, drafts);
         inventory.about.importer = importer;
         Ok(inventory)
+    }
+
+    /// What all datacenters of the vCenter have in common, if this run has not read it yet.
+    async fn common(self, session: &Session<'_>) -> Result<Arc<Common>, VsphereError> {
+        if let Some(common) = self.access.vcenters.and_then(|known| known.get(session)) {
+            return Ok(common);
+        }
+        let places = self.places(session).await?;
+        let fields = fields(session).await?;
+        let tags = tags::read(session).await?;
+        let common = Arc::new(Common::new(session, places, fields, tags));
+        if let Some(known) = self.access.vcenters {
+            known.keep(session, &common);
+        }
+        Ok(common)
     }
 
     async fn places(self, session: &Session<'_>) -> Result<Places, VsphereError> {

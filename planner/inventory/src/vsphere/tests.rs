@@ -683,6 +683,39 @@ async fn rights_of_the_engine() {
     assert_eq!(inventory.about.gaps[0].what, "privileges");
 }
 
+// A second datacenter of one vCenter costs its own lists only: places, attributes and tags are known,
+// and so are their gaps. Another account sees for itself.
+#[tokio::test]
+async fn what_datacenters_share_is_read_once() {
+    let fake = Fake::default();
+    fake.0.lock().expect("no panic").faults.api_only = Some(false);
+    let vcenters = Vcenters::default();
+    let pull = async || {
+        let how = Pull {
+            access: Access {
+                vcenters: Some(&vcenters),
+                ..Access::default()
+            },
+            ..Pull::default()
+        };
+        fake.0.lock().expect("no panic").calls.clear();
+        let inventory = pulled_from(&fake, how).await.expect("read");
+        let calls = fake.0.lock().expect("no panic").calls.clone();
+        let views = calls
+            .iter()
+            .filter(|call| *call == "CreateContainerView")
+            .count();
+        let rest = calls.iter().filter(|call| call.contains('/')).count();
+        (inventory, views, rest)
+    };
+    let (first, views, rest) = pull().await;
+    assert_eq!((views, first.about.gaps[0].what.as_str()), (2, "tags"));
+    assert!(rest > 0, "tags were asked for");
+    let (second, views, rest) = pull().await;
+    assert_eq!((views, rest), (1, 0));
+    assert_eq!(first, second);
+}
+
 // With a cache, details are read again of a VM that has changed, and of no other; the result is
 // the same as without.
 #[tokio::test]
