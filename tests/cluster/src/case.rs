@@ -36,6 +36,8 @@ pub struct Case<'w> {
     audit: LogFrom,
     engine: LogFrom,
     failures: Vec<String>,
+    /// How often the scenario itself has started the engine.
+    restarts: usize,
 }
 
 impl<'w> Case<'w> {
@@ -49,11 +51,11 @@ impl<'w> Case<'w> {
         if let Err(error) = (scenario.run)(&mut case) {
             case.fail(format!("{error:#}"));
         }
-        let now = world.engine_starts();
-        if now != starts {
+        let (now, wanted) = (world.engine_starts(), starts + case.restarts);
+        if now != wanted {
             case.fail(format!(
                 "the engine was started {} more times",
-                now - starts
+                now - wanted.min(now)
             ));
         }
         case.end(scenario);
@@ -85,6 +87,7 @@ impl<'w> Case<'w> {
             audit: LogFrom::now(&logs.join("audit.log")),
             engine: LogFrom::now(&logs.join("engine.log")),
             failures: Vec::new(),
+            restarts: 0,
             world,
             folder,
             transcript,
@@ -130,6 +133,13 @@ impl<'w> Case<'w> {
             }
         }
         Ova::rate(0)
+    }
+
+    /// Starts the engine after it has ended: meant to be, and so no fault.
+    pub fn restart_engine(&mut self) -> Result<()> {
+        self.restarts += 1;
+        self.note("the engine is started again");
+        self.world.engine("start").map(drop)
     }
 
     /// A name of this scenario's own, as in `e2e-a-db`; the first part alone for an empty suffix.
@@ -285,6 +295,11 @@ impl<'w> Case<'w> {
     /// How often each import was exported since then, by the engine's log.
     pub fn exports(&self) -> Result<BTreeMap<String, usize>> {
         Ok(exports(&self.engine.read()?))
+    }
+
+    /// What the engine has logged since then.
+    pub fn engine_log(&self) -> Result<String> {
+        self.engine.read()
     }
 
     /// Each machine that is looked for in `finds` was imported exactly once: one import ever

@@ -128,12 +128,18 @@ impl Project {
 impl Ova {
     /// Makes it and puts it on the file server.
     pub fn make(world: &World, name: &str, disks: &str) -> Result<Self> {
+        Self::make_with(world, name, &["--disks", disks, "--nics", "lan"])
+    }
+
+    /// The same with the options of `tests/testbed/harvester/ova make`.
+    pub fn make_with(world: &World, name: &str, options: &[&str]) -> Result<Self> {
         let folder = world.harvester().join("ovas");
         let made = world
             .script("harvester/ova")
             .args(["make"])
             .args([&folder])
-            .args([name, "--disks", disks, "--nics", "lan"])
+            .args([name])
+            .args(options)
             .limit(Duration::from_mins(2))
             .text()
             .context("make an OVA")?;

@@ -5,6 +5,7 @@ mod bad_input;
 mod controller;
 mod failing;
 mod findings;
+mod hazards;
 mod inventory;
 mod kill;
 mod openstack;
@@ -113,6 +114,27 @@ const ALL: &[Scenario] = &[
         rigs: &["harvester", "openstack", "vsphere"],
         skip: never,
         run: findings::run,
+    },
+    Scenario {
+        name: "remedies",
+        title: "hazards of OVA files: found, seen on the engine, mended, imported",
+        rigs: &["harvester"],
+        skip: never,
+        run: hazards::files::run,
+    },
+    Scenario {
+        name: "remedies-vsphere",
+        title: "hazards of vSphere VMs: found, seen on the engine, mended by `windrow remedy`, imported",
+        rigs: &["harvester", "vsphere"],
+        skip: never,
+        run: hazards::vsphere::run,
+    },
+    Scenario {
+        name: "crashes",
+        title: "OVA files that crash the engine: found, seen, packed again, imported",
+        rigs: &["harvester"],
+        skip: |world| (world.engine == "double").then(|| "our double does not crash".to_owned()),
+        run: hazards::crash::run,
     },
 ];
 
