@@ -285,11 +285,7 @@ fn safe(text: &str) -> String {
 pub fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Vm { key, name } => format!("{name} [{key}]"),
-        Subject::Workload(name) => format!("workload {name}"),
-        Subject::Service(name) => format!("service {name}"),
-        Subject::Source(name) => format!("source {name}"),
-        Subject::Target(name) => format!("target {name}"),
-        Subject::Plan => "the plan".to_owned(),
+        other => other.in_words(str::to_owned),
     }
 }
 

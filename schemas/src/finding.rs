@@ -82,3 +82,19 @@ pub enum Subject {
     /// The plan as a whole.
     Plan,
 }
+
+impl Subject {
+    /// For people: what kind it is and its name, which `shown` makes fit for its place. A VM is its
+    /// name alone.
+    pub fn in_words(&self, shown: impl Fn(&str) -> String) -> String {
+        let (kind, name) = match self {
+            Self::Vm { name, .. } => return shown(name.as_str()),
+            Self::Workload(name) => ("workload", name.as_str()),
+            Self::Service(name) => ("service", name.as_str()),
+            Self::Source(name) => ("source", name.as_str()),
+            Self::Target(name) => ("target", name.as_str()),
+            Self::Plan => return "the plan".to_owned(),
+        };
+        format!("{kind} {}", shown(name))
+    }
+}

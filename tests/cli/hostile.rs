@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::harness::{Folder, Run};
@@ -235,4 +236,39 @@ fn endless_mistakes() {
     );
     assert!(run.stderr.len() < 100_000, "{} bytes", run.stderr.len());
     assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
+}
+
+// A shell can read every script that `remedy` writes: one for each code and command of its table.
+#[test]
+fn scripts() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/planner/src/remedy/snapshots");
+    let mut read = 0;
+    for entry in fs::read_dir(folder)
+        .expect("scripts of all remedies")
+        .flatten()
+    {
+        let text = fs::read_to_string(entry.path()).expect("a script");
+        let (_, script) = (text
+            .strip_prefix("---\n")
+            .and_then(|text| text.split_once("\n---\n")))
+        .expect("a snapshot has a head");
+        let mut shell = Command::new("bash")
+            .args(["-n", "-s"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bash");
+        let mut input = shell.stdin.take().expect("a pipe");
+        input.write_all(script.as_bytes()).expect("it reads");
+        drop(input);
+        let output = shell.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{}: {said}",
+            entry.path().display()
+        );
+        read += 1;
+    }
+    assert!(read > 20, "{read} scripts");
 }

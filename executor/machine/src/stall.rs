@@ -364,6 +364,9 @@ pub(crate) fn failure(import: &Import) -> String {
         .unwrap_or("the engine does not say why");
     let hint = if said.contains("No space left") {
         " (S01: the engine's scratch is full)"
+    } else if said.contains("qemu_thread_create") {
+        " (V20: qemu-img had no address space left for a thread; set MALLOC_ARENA_MAX=1 for the \
+         engine, then `windrow retry`)"
     } else if said.contains("Another task is already in progress") {
         " (V13: restart the engine when it is idle, then try again)"
     } else {

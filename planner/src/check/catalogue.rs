@@ -135,8 +135,8 @@ pub const HAZARDS: [(&str, Place, &str); 126] = [
     ("V19", R, "a hanging connection; nothing announces it"),
     (
         "V20",
-        R,
-        "which VMDK qemu-img refuses cannot be told from its properties: import one of each kind first",
+        P,
+        "which VMDK qemu-img refuses for other reasons, only a first import of each kind tells",
     ),
     ("O01", C, "a server is always named by its id"),
     ("O02", C, "a server is always named by its id"),

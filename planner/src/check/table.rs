@@ -105,6 +105,7 @@ pub const CHECKS: &[&Check] = &[
     &vmware::V16,
     &guests::V17,
     &vmware::V18,
+    &queue::V20,
     &networks::W01,
     &networks::W02,
     &nics::W03,

@@ -94,7 +94,14 @@ pub const REMEDIES: &[Remedy] = &[
         on(p, |vm| {
             vec![
                 run(["govc", "vm.change", "-vm", vm, "-e", change]),
-                note("a vCenter that does not take it: Edit Settings, CPU, Cores per Socket: 1"),
+                note("this must say 1; where it does not: Edit Settings, CPU, Cores per Socket: 1"),
+                run([
+                    "govc",
+                    "object.collect",
+                    "-s",
+                    vm,
+                    "config.hardware.numCoresPerSocket",
+                ]),
             ]
         })
     }),

@@ -529,11 +529,7 @@ fn subjects(group: &[&Finding]) -> String {
             Subject::Vm { key, name } => {
                 vms.insert(key.to_string(), name.to_string());
             }
-            Subject::Workload(name) => others.push(format!("workload `{name}`")),
-            Subject::Service(name) => others.push(format!("service `{name}`")),
-            Subject::Source(name) => others.push(format!("source `{name}`")),
-            Subject::Target(name) => others.push(format!("target `{name}`")),
-            Subject::Plan => others.push("the plan".to_owned()),
+            other => others.push(other.in_words(|name| format!("`{name}`"))),
         }
     }
     if !vms.is_empty() {

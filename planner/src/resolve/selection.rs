@@ -43,6 +43,12 @@ pub struct SelectedVm {
     /// Who has it; absent: nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<Taken>,
+    /// It is a template.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
+    /// It is a template that somebody has otherwise than by its id, and so is not moved.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
     /// Why selectors do not take it, in the plan's order. For a VM that was asked for by name: all
     /// of them; else the one that comes nearest, of a VM that nobody takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -118,6 +124,7 @@ pub fn selection(
             if !asked {
                 continue;
             }
+            let stays = vm.template && claims.by_vm.get(&key).is_some_and(|claim| !claim.by_id);
             let claim = claims.by_vm.get(&key).map(|claim| Taken {
                 path: claim.path.clone(),
                 workload: Some(match claim.workload.checked_sub(spec.workloads.len()) {
@@ -159,6 +166,8 @@ pub fn selection(
                 vm: key,
                 name: vm.name.clone(),
                 taken,
+                template: vm.template,
+                stays,
                 not,
             });
         }
@@ -189,6 +198,17 @@ fn excludes<'p>(
     excludes
 }
 
+impl SelectedVm {
+    /// Its name, and whether it is a template.
+    fn label(&self) -> String {
+        match (self.template, self.stays) {
+            (_, true) => format!("{} (a template, which stays)", self.name),
+            (true, false) => format!("{} (a template)", self.name),
+            (false, false) => self.name.to_string(),
+        }
+    }
+}
+
 impl Selection {
     /// In words: one entry for each selector, then who is left by the reason that comes nearest; or,
     /// of VMs that were asked for, everything. `locate` says where a path stands.
@@ -201,11 +221,8 @@ impl Selection {
         let mut left: BTreeMap<Option<&NotTaken>, Vec<String>> = BTreeMap::new();
         for vm in &self.vms {
             match &vm.taken {
-                Some(by) => taken.entry(by).or_default().push(vm.name.to_string()),
-                None => left
-                    .entry(vm.not.first())
-                    .or_default()
-                    .push(vm.name.to_string()),
+                Some(by) => taken.entry(by).or_default().push(vm.label()),
+                None => left.entry(vm.not.first()).or_default().push(vm.label()),
             }
         }
         for (by, names) in &taken {
@@ -254,6 +271,12 @@ impl Selection {
                 }
             };
             paragraph(&mut text, "  ", &taken);
+            if vm.stays {
+                let line = "a template, which stays: one is moved only where its id is given";
+                paragraph(&mut text, "  ", line);
+            } else if vm.template {
+                paragraph(&mut text, "  ", "a template");
+            }
             for not in &vm.not {
                 let line = format!(
                     "not {} ({}): {}",
@@ -275,4 +298,27 @@ const INFALLIBLE: &str = "a String takes everything";
 
 fn named(names: &[String]) -> String {
     format!("{} ({})", count(names.len(), "VM"), list(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    // A template that a name or folder meets is marked as one that stays; by its id it moves.
+    #[test]
+    fn templates() {
+        let told = |selector: &str| {
+            let plan =
+                format!("\nworkloads:\n- name: all\n  select: [ {{ source: dc1, {selector} }} ]\n");
+            let fixture = Fixture::new(&plan).vm("dc1", "erp-app-01", |vm| vm.template = true);
+            let (plan, site) = (&fixture.plan, &fixture.site);
+            let told = selection(plan, site, &fixture.inventory, Some("erp-app-01"));
+            told.text(true, &|path| path.to_owned())
+        };
+        let by_name = told("names: [erp-app-01]");
+        assert!(by_name.contains("a template, which stays"), "{by_name}");
+        let by_id = told("ids: [42-app1]");
+        assert!(by_id.ends_with("a template\n"), "{by_id}");
+    }
 }

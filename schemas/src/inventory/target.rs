@@ -104,6 +104,10 @@ pub struct TargetEngine {
     /// Memory limit; absent: none (L12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit_bytes: Option<Bytes>,
+    /// `MALLOC_ARENA_MAX` of its environment; empty where it comes from another object, absent: not
+    /// set (V20).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malloc_arena_max: Option<String>,
 }
 
 /// The engine's scratch volume.

@@ -110,18 +110,27 @@ impl Project {
 
     /// `OpenStack`'s own command, as the project's user.
     pub fn openstack(&self, arguments: &[&str]) -> Result<String> {
-        Run::new("openstack")
+        let run = Run::new("openstack")
             .args(arguments)
-            .env("OS_AUTH_URL", &self.endpoint)
-            .env("OS_IDENTITY_API_VERSION", "3")
-            .env("OS_USERNAME", &self.name)
-            .env("OS_PASSWORD", &self.password)
-            .env("OS_PROJECT_NAME", &self.name)
-            .env("OS_USER_DOMAIN_NAME", "Default")
-            .env("OS_PROJECT_DOMAIN_NAME", "Default")
-            .env("OS_REGION_NAME", &self.region)
-            .limit(Duration::from_mins(2))
-            .text()
+            .limit(Duration::from_mins(2));
+        let with = |run: Run, (name, value): &(&str, String)| run.env(name, value);
+        self.environment().iter().fold(run, with).text()
+    }
+
+    /// The variables that its user's commands need.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        [
+            ("OS_AUTH_URL", self.endpoint.as_str()),
+            ("OS_IDENTITY_API_VERSION", "3"),
+            ("OS_USERNAME", &self.name),
+            ("OS_PASSWORD", &self.password),
+            ("OS_PROJECT_NAME", &self.name),
+            ("OS_USER_DOMAIN_NAME", "Default"),
+            ("OS_PROJECT_DOMAIN_NAME", "Default"),
+            ("OS_REGION_NAME", &self.region),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .to_vec()
     }
 }
 
@@ -260,6 +269,26 @@ impl Vcenter {
         let url = format!("{}/vm/{}/power?state={state}", Self::CONTROL, vm.id);
         Run::new("curl")
             .args(["-sf", "-X", "POST", &url])
+            .text()
+            .map(drop)
+    }
+
+    /// One core for each socket, as in Edit Settings: govc has no word for it.
+    pub fn one_core_a_socket(world: &World, vm: &Vm) -> Result<()> {
+        let script = r#"
+            . "$PLACE/env"
+            jar=$(mktemp); trap 'rm -f "$jar"' EXIT
+            escape() { sed 's/&/\&amp;/g; s/</\&lt;/g' <<<"$1"; }
+            call() {
+                curl -sf --noproxy '*' --cacert "$GOVC_TLS_CA_CERTS" -b "$jar" -c "$jar" -H 'SOAPAction: "urn:vim25/8.0.0.0"'                     -H 'Content-Type: text/xml' "$GOVC_URL" -d "<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Body>$1</Body></Envelope>"
+            }
+            call "<Login xmlns='urn:vim25'><_this type='SessionManager'>SessionManager</_this><userName>$GOVC_USERNAME</userName><password>$(escape "$GOVC_PASSWORD")</password></Login>" >/dev/null
+            call "<ReconfigVM_Task xmlns='urn:vim25'><_this type='VirtualMachine'>$VM</_this><spec><numCoresPerSocket>1</numCoresPerSocket></spec></ReconfigVM_Task>" >/dev/null
+            call "<Logout xmlns='urn:vim25'><_this type='SessionManager'>SessionManager</_this></Logout>" >/dev/null"#;
+        Run::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .env("PLACE", world.state.join("vsphere-testbed"))
+            .env("VM", &vm.id)
             .text()
             .map(drop)
     }

@@ -31,6 +31,11 @@ pub fn run(options: &Options) -> Result<bool> {
         &target.join(profile).join("double"),
     )?;
     crate::say(&engine.describe());
+    if options.scenarios.is_empty() {
+        for (name, why) in scenario::apart() {
+            crate::say(&format!("not run unless it is named: {name}: {why}"));
+        }
+    }
     if Run::new("id").args(["-u"]).text()?.trim() != "0" {
         bail!("the testbed needs root: it makes a network namespace");
     }

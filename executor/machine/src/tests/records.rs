@@ -281,26 +281,36 @@ fn image_failed() {
     assert!(status.message.unwrap().contains("S08"));
 }
 
-// The engine's own words about a failed export are passed on.
+// The engine's own words about a failed export are passed on, with what is known of them.
 #[test]
 fn export_failed() {
-    let mut picture = observed();
-    record(&mut picture, "db", Stage::Exporting, exporting());
-    put_import(&mut picture, "db", ImportState::MigrationFailed, &OFF);
-    let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
-    import
-        .status
-        .import_conditions
-        .push(schemas::upstream::EngineCondition {
-            message: Some("No space left on device".to_owned()),
-            ..crate::fixture::condition(condition::EXPORT_FAILED)
-        });
-    let status = written(&deeds(&picture, 101), "db").unwrap();
-    let message = status.message.unwrap();
-    assert!(
-        message.contains("No space left") && message.contains("S01"),
-        "{message}"
-    );
+    let cases = [
+        ("No space left on device", "S01"),
+        (
+            "qemu_thread_create: Resource temporarily unavailable",
+            "V20",
+        ),
+        ("Another task is already in progress.", "V13"),
+    ];
+    for (said, code) in cases {
+        let mut picture = observed();
+        record(&mut picture, "db", Stage::Exporting, exporting());
+        put_import(&mut picture, "db", ImportState::MigrationFailed, &OFF);
+        let import = picture.imports.get_mut(&import_at("db", 1)).unwrap();
+        import
+            .status
+            .import_conditions
+            .push(schemas::upstream::EngineCondition {
+                message: Some(said.to_owned()),
+                ..crate::fixture::condition(condition::EXPORT_FAILED)
+            });
+        let status = written(&deeds(&picture, 101), "db").unwrap();
+        let message = status.message.unwrap();
+        assert!(
+            message.contains(said) && message.contains(code),
+            "{message}"
+        );
+    }
 }
 
 // What failed by its clock and succeeds after all, has succeeded.

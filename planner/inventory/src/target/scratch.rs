@@ -84,7 +84,16 @@ pub(super) fn of_engine(deployment: &Deployment) -> Option<TargetEngine> {
         ready: ready.and_then(|ready| u32::try_from(ready).ok()),
         cpu_limit_milli: limit("cpu").and_then(quantity::milli),
         memory_limit_bytes: limit("memory").and_then(quantity::whole).map(Bytes),
+        malloc_arena_max: variable(container, "MALLOC_ARENA_MAX"),
     })
+}
+
+/// A variable of the container's environment; empty where its value is in another object.
+fn variable(container: &Container, name: &str) -> Option<String> {
+    let variables = container.env.as_deref().unwrap_or_default();
+    // The kubelet takes the last of several.
+    let found = variables.iter().rfind(|variable| variable.name == name)?;
+    Some(found.value.clone().unwrap_or_default())
 }
 
 /// The name of the volume that is the scratch.
@@ -179,6 +188,26 @@ mod tests {
         claim["status"] = json!({"capacity": {"storage": "210Gi"}});
         assert_eq!(size(&claim), Some(Bytes(210 * GIB)));
         assert_eq!(size(&json!({})), None);
+    }
+
+    // The engine's own variable, not its neighbour's; the last of several; one from elsewhere is set too.
+    #[test]
+    fn variables() {
+        let of = |env: Value| {
+            let mut object = json!({"spec": {"selector": {}, "template": {"spec": {"containers": [
+                {"name": "engine", "image": "engine:v1", "volumeMounts": [{"name": "storage", "mountPath": "/tmp"}]},
+                {"name": "sidecar", "image": "other:1", "env": [{"name": "MALLOC_ARENA_MAX", "value": "4"}]},
+            ]}}}});
+            object["spec"]["template"]["spec"]["containers"][0]["env"] = env;
+            let deployment = serde_json::from_value(object).expect("a Deployment");
+            of_engine(&deployment).expect("an engine").malloc_arena_max
+        };
+        let named = |value: &str| json!({"name": "MALLOC_ARENA_MAX", "value": value});
+        assert_eq!(of(json!([])), None);
+        assert_eq!(of(json!([named("2"), named("1")])).as_deref(), Some("1"));
+        let elsewhere = json!({"configMapKeyRef": {"name": "c", "key": "k"}});
+        let elsewhere = json!([{"name": "MALLOC_ARENA_MAX", "valueFrom": elsewhere}]);
+        assert_eq!(of(elsewhere).as_deref(), Some(""));
     }
 
     // The version is the image's tag, not a registry's port and not a digest.

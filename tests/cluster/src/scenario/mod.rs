@@ -27,6 +27,8 @@ pub struct Scenario {
     pub title: &'static str,
     /// Which rigs it needs.
     pub rigs: &'static [&'static str],
+    /// Why it is run only where it is named, if so.
+    pub apart: Option<&'static str>,
     /// Why it cannot be run here, if it cannot.
     pub skip: fn(&World) -> Option<String>,
     /// It itself.
@@ -37,11 +39,20 @@ fn never(_: &World) -> Option<String> {
     None
 }
 
+/// Those of hazards that are not among the quick ones.
+const SLOW: &str = "it takes minutes; `remedies` shows the same way for other hazards";
+
+/// Our double plays the engine's states, not its faults.
+fn real_only(world: &World) -> Option<String> {
+    (world.engine == "double").then(|| "our double plays none of the engine's faults".to_owned())
+}
+
 const ALL: &[Scenario] = &[
     Scenario {
         name: "a",
         title: "OpenStack: three servers of one name and a database, in order, on a tight scratch",
         rigs: &["harvester", "openstack"],
+        apart: None,
         skip: never,
         run: openstack::run,
     },
@@ -49,6 +60,7 @@ const ALL: &[Scenario] = &[
         name: "b",
         title: "an OVA file with two disks",
         rigs: &["harvester"],
+        apart: None,
         skip: never,
         run: ova::run,
     },
@@ -56,6 +68,7 @@ const ALL: &[Scenario] = &[
         name: "c",
         title: "a VMware VM through vCenter's export",
         rigs: &["harvester", "vsphere"],
+        apart: None,
         skip: never,
         run: vmware::run,
     },
@@ -63,6 +76,7 @@ const ALL: &[Scenario] = &[
         name: "d",
         title: "`apply` killed during an export, in the image phase and at a creation, and resumed",
         rigs: &["harvester"],
+        apart: None,
         skip: never,
         run: kill::run,
     },
@@ -70,6 +84,7 @@ const ALL: &[Scenario] = &[
         name: "e",
         title: "a renamed wave, a finished plan run again, plan and machines in different namespaces",
         rigs: &["harvester"],
+        apart: None,
         skip: never,
         run: renamed::run,
     },
@@ -77,6 +92,7 @@ const ALL: &[Scenario] = &[
         name: "f",
         title: "imports that fail: dependants held back, neighbours done",
         rigs: &["harvester", "openstack"],
+        apart: None,
         skip: never,
         run: failing::run,
     },
@@ -84,6 +100,7 @@ const ALL: &[Scenario] = &[
         name: "g",
         title: "the controller under its own account, objects deleted and applied again",
         rigs: &["harvester", "openstack"],
+        apart: None,
         skip: never,
         run: controller::run,
     },
@@ -91,6 +108,7 @@ const ALL: &[Scenario] = &[
         name: "h",
         title: "bad input on real components: each one clear message, nothing half-written",
         rigs: &["harvester", "openstack", "vsphere"],
+        apart: None,
         skip: never,
         run: bad_input::run,
     },
@@ -98,6 +116,7 @@ const ALL: &[Scenario] = &[
         name: "inventory-vsphere",
         title: "every VM of a vCenter as it is, twice the same, by reads only",
         rigs: &["harvester", "vsphere"],
+        apart: None,
         skip: never,
         run: inventory::vsphere,
     },
@@ -105,6 +124,7 @@ const ALL: &[Scenario] = &[
         name: "inventory-openstack",
         title: "every server of a project as it is, twice the same, by any way, by listed reads only",
         rigs: &["harvester", "openstack"],
+        apart: None,
         skip: never,
         run: inventory::openstack,
     },
@@ -112,6 +132,7 @@ const ALL: &[Scenario] = &[
         name: "findings",
         title: "a plan of all there is finds what the ground truths say is wrong, and blocks nothing else",
         rigs: &["harvester", "openstack", "vsphere"],
+        apart: None,
         skip: never,
         run: findings::run,
     },
@@ -119,21 +140,32 @@ const ALL: &[Scenario] = &[
         name: "remedies",
         title: "hazards of OVA files: found, seen on the engine, mended, imported",
         rigs: &["harvester"],
-        skip: never,
+        apart: None,
+        skip: real_only,
         run: hazards::files::run,
     },
     Scenario {
         name: "remedies-vsphere",
         title: "hazards of vSphere VMs: found, seen on the engine, mended by `windrow remedy`, imported",
         rigs: &["harvester", "vsphere"],
-        skip: never,
+        apart: Some(SLOW),
+        skip: real_only,
         run: hazards::vsphere::run,
+    },
+    Scenario {
+        name: "remedies-openstack",
+        title: "hazards of OpenStack servers: found, seen on the engine, mended by `windrow remedy`, imported",
+        rigs: &["harvester", "openstack"],
+        apart: Some(SLOW),
+        skip: real_only,
+        run: hazards::openstack::run,
     },
     Scenario {
         name: "crashes",
         title: "OVA files that crash the engine: found, seen, packed again, imported",
         rigs: &["harvester"],
-        skip: |world| (world.engine == "double").then(|| "our double does not crash".to_owned()),
+        apart: Some(SLOW),
+        skip: real_only,
         run: hazards::crash::run,
     },
 ];
@@ -143,7 +175,12 @@ pub fn names() -> Vec<(&'static str, &'static str)> {
     ALL.iter().map(|s| (s.name, s.title)).collect()
 }
 
-/// Those that are named, in their own order; all when none is.
+/// Those that are run only where they are named, and why.
+pub fn apart() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ALL.iter().filter_map(|s| Some((s.name, s.apart?)))
+}
+
+/// Those that are named, in their own order; when none is, all but those that stand apart.
 pub fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if let Some(unknown) = names
         .iter()
@@ -157,7 +194,10 @@ pub fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     }
     Ok(ALL
         .iter()
-        .filter(|s| names.is_empty() || names.iter().any(|n| n == s.name))
+        .filter(|s| {
+            let named = names.iter().any(|n| n == s.name);
+            named || (names.is_empty() && s.apart.is_none())
+        })
         .collect())
 }
 
@@ -235,6 +275,8 @@ mod tests {
                 .to_string()
                 .contains("a, b, c")
         );
-        assert_eq!(choose(&[]).expect("all").len(), ALL.len());
+        let without = choose(&[]).expect("all");
+        assert_eq!(without.len() + apart().count(), ALL.len());
+        assert!(apart().all(|(name, _)| without.iter().all(|s| s.name != name)));
     }
 }

@@ -76,14 +76,11 @@ pub(super) fn findings(
 ) -> Vec<Found> {
     let mut found: BTreeMap<(Option<&String>, Severity, &str), Found> = BTreeMap::new();
     for finding in &planned.report.findings {
-        let (subject, vm) = match &finding.subject {
-            Subject::Vm { key, name } => (safe(name), places.get(key).copied()),
-            Subject::Workload(name) => (format!("workload {}", safe(name)), None),
-            Subject::Service(name) => (format!("service {}", safe(name)), None),
-            Subject::Source(name) => (format!("source {}", safe(name)), None),
-            Subject::Target(name) => (format!("target {}", safe(name)), None),
-            Subject::Plan => ("the plan".to_owned(), None),
+        let vm = match &finding.subject {
+            Subject::Vm { key, .. } => places.get(key).copied(),
+            _ => None,
         };
+        let subject = finding.subject.in_words(|name| safe(&name));
         let key = (
             finding.waived_by.as_ref(),
             finding.severity,

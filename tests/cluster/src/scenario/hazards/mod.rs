@@ -5,5 +5,6 @@
 pub mod crash;
 pub mod files;
 mod hand;
+pub mod openstack;
 mod script;
 pub mod vsphere;
