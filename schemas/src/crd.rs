@@ -146,13 +146,26 @@ fn tidy(schema: &mut Value) {
     });
 }
 
-/// Turns a structural schema into one for editors: unknown fields are refused, and rules in CEL,
-/// which no editor knows, are left out.
+/// Turns a structural schema into one for editors: unknown fields are refused, rules in CEL, which no
+/// editor knows, are left out, and texts of a form get examples of it.
 fn close(schema: &mut Value) {
     each_schema(schema, &mut |fields| {
         fields.retain(|key, _| !key.starts_with("x-kubernetes-"));
         if fields.contains_key("properties") {
             fields.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
+        let examples = match fields.get("pattern").and_then(Value::as_str) {
+            Some(pattern) => yaml::examples(pattern),
+            None if fields
+                .get("format")
+                .is_some_and(|format| format == "date-time") =>
+            {
+                yaml::examples_of_instants()
+            }
+            None => Vec::new(),
+        };
+        if !examples.is_empty() {
+            fields.insert("examples".to_owned(), json!(examples));
         }
     });
 }
@@ -204,6 +217,19 @@ mod tests {
             walk(kind, schema, &mut found);
         }
         found
+    }
+
+    // Whoever writes a file by an editor's help is told what each field is for.
+    #[test]
+    fn described() {
+        for (path, schema) in schemas() {
+            let of_spec = path.contains(".spec") && !path.ends_with("[]");
+            assert!(!of_spec || schema.contains_key("description"), "{path}");
+        }
+        let (_, plan) = &json_schemas()[0];
+        assert_eq!(plan["$schema"], "http://json-schema.org/draft-07/schema#");
+        let start = &plan["properties"]["spec"]["properties"]["start"];
+        assert_eq!(start["examples"], json!(["2026-11-28T22:00:00+01:00"]));
     }
 
     // Lists and texts are bounded, so that the server can bound the cost of rules over them.

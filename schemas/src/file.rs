@@ -3,11 +3,15 @@
 //! Those rules stand twice: as CEL in the types' attributes, for the API server, and here, for
 //! whoever reads a file without one. A test holds the two lists together.
 
+use std::sync::LazyLock;
+
 use kube::{CustomResourceExt, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::approval::WaveApproval;
+use crate::crd::file_schema;
 use crate::plan::{MigrationPlan, PlanSpec, Selector};
 use crate::site::{MigrationSite, SiteSpec};
 use crate::wave::MigrationWave;
@@ -18,6 +22,10 @@ pub trait File:
 {
     /// The longest `metadata.name`: it must leave room for suffixes and fit labels.
     const NAME_LENGTH_MAX: usize;
+
+    /// The structural schema of such a file: what the YAML door checks. Made once, for it takes
+    /// longer than to read a wave.
+    fn schema() -> &'static Value;
 
     /// The rules over several fields that this object breaks.
     fn broken_rules(&self) -> Vec<BrokenRule>;
@@ -35,6 +43,11 @@ pub struct BrokenRule {
 impl File for MigrationSite {
     const NAME_LENGTH_MAX: usize = 52;
 
+    fn schema() -> &'static Value {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationSite>);
+        &SCHEMA
+    }
+
     fn broken_rules(&self) -> Vec<BrokenRule> {
         let mut rules = Rules::default();
         rules.site(&self.spec, "spec");
@@ -45,6 +58,11 @@ impl File for MigrationSite {
 impl File for MigrationPlan {
     const NAME_LENGTH_MAX: usize = 52;
 
+    fn schema() -> &'static Value {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationPlan>);
+        &SCHEMA
+    }
+
     fn broken_rules(&self) -> Vec<BrokenRule> {
         let mut rules = Rules::default();
         rules.plan(&self.spec);
@@ -54,6 +72,11 @@ impl File for MigrationPlan {
 
 impl File for MigrationWave {
     const NAME_LENGTH_MAX: usize = 63;
+
+    fn schema() -> &'static Value {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationWave>);
+        &SCHEMA
+    }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
         let mut rules = Rules::default();
@@ -71,6 +94,11 @@ impl File for MigrationWave {
 
 impl File for WaveApproval {
     const NAME_LENGTH_MAX: usize = 253;
+
+    fn schema() -> &'static Value {
+        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<WaveApproval>);
+        &SCHEMA
+    }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
         Vec::new()

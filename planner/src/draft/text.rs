@@ -8,11 +8,10 @@ use schemas::ids::{SourceName, VmKey};
 use schemas::inventory::{Inventory, SourceInventory, SourceKind, TargetInventory, Vm};
 use schemas::shown::shown;
 use schemas::units::{Bytes, Quantity};
-use schemas::yaml;
+use schemas::yaml::{self, scalar};
 
 use super::{Group, Options};
 use crate::diagnostic::count;
-use crate::manifests::ascii_breaks;
 
 const INFALLIBLE: &str = "a String takes everything";
 
@@ -52,11 +51,6 @@ pub(super) fn write(inventory: &Inventory, groups: &[Group], options: &Options) 
     }
     waves(&mut text, groups);
     text
-}
-
-/// A text as a YAML scalar on one line.
-fn scalar(text: &str) -> String {
-    yaml::write(&text).trim_end().to_owned()
 }
 
 fn site(
@@ -257,7 +251,7 @@ fn flow(text: &str) -> String {
         return text.to_owned();
     }
     let json = serde_json::to_string(text).expect("a text has a JSON form");
-    ascii_breaks(&json)
+    yaml::json(&json)
 }
 
 fn workload(text: &mut String, inventory: &Inventory, group: &Group) {

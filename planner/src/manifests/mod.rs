@@ -26,7 +26,6 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostic::count;
 pub use fields::{Fields, Release, ReleaseError};
-pub(crate) use template::ascii_breaks;
 
 /// What is in the head of every file of ours, by which a later run knows it.
 pub const HEADER_MARK: &str = "written by `windrow render`";

@@ -1,11 +1,9 @@
 //! The templates, and how values come into them.
 //!
-//! A value in a `*.yaml.j2` is written as YAML that every reader takes for the same: through the
-//! same writer as all our files, or as JSON where it is a list or an object. In `*.md.j2` it is a
+//! A value in a `*.yaml.j2` is written as YAML that every reader takes for the same, on one line: bare
+//! or in quotes, or as JSON where it is a list or an object. In `*.md.j2` it is a
 //! code span where it is somebody's text (`| span`). In `*.sh.j2` only names of objects occur, and
 //! anything else is refused. An undefined value is an error.
-
-use std::fmt::Write as _;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
@@ -86,41 +84,11 @@ fn format(out: &mut Output<'_>, escape: &AutoEscape, value: &Value) -> Result<()
 /// A value as YAML on one line.
 fn yaml(value: &Value) -> Result<String, Error> {
     if value.kind() == ValueKind::String {
-        let text = value.as_str().unwrap_or_default();
-        // Most are plain: a word that every reader takes for text needs no writer.
-        if is_plain(text) {
-            return Ok(text.to_owned());
-        }
-        return Ok(schemas::yaml::write(&text).trim_end().to_owned());
+        return Ok(schemas::yaml::scalar(value.as_str().unwrap_or_default()));
     }
     let json = serde_json::to_string(value)
         .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-    Ok(ascii_breaks(&json))
-}
-
-/// JSON as YAML: only what some reader takes for a line break, or for nothing, has to be escaped; all
-/// of that stands in strings.
-pub(crate) fn ascii_breaks(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                write!(text, "\\u{:04x}", u32::from(c)).expect("a String takes everything");
-            }
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-/// Whether the text needs no quotes in any place: a letter, then letters, digits, `-`, `.` and `/`,
-/// and no word with a meaning of its own.
-fn is_plain(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/'))
-        && schemas::yaml::is_text(text)
+    Ok(schemas::yaml::json(&json))
 }
 
 /// A name of an object, which a shell takes for one word.
@@ -239,6 +207,9 @@ mod tests {
             "a-b.c/d",
             "\u{feff}a",
             "\u{7f}",
+            "\u{200a}",
+            "a\u{3000}",
+            "\u{fffe}",
         ] {
             comes_back(text);
         }

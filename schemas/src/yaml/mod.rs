@@ -22,6 +22,7 @@
 )]
 
 mod format;
+mod line;
 mod parse;
 mod path;
 mod plain;
@@ -37,9 +38,11 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 pub use format::format;
+pub use line::{json, scalar};
 pub use path::{PathIndex, Place, Position, Span, field, item};
 pub use plain::Otherwise;
 pub use problem::{Problem, ProblemKind, ReadError};
+pub(crate) use shape::{examples, examples_of_instants};
 pub use write::{write, write_file, write_wave};
 
 use crate::API_VERSION;
@@ -120,9 +123,8 @@ impl Reader {
         }
 
         let skip: BTreeSet<String> = self.problems.iter().map(|p| p.path.clone()).collect();
-        let schema = crate::crd::file_schema::<T>();
         self.problems
-            .extend(shape::check(&schema, &value, text, &self.index, &skip));
+            .extend(shape::check(T::schema(), &value, text, &self.index, &skip));
         if !self.problems.is_empty() {
             return None;
         }

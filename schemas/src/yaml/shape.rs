@@ -2,7 +2,8 @@
 //! offline, so that all mistakes are told at once and with their places.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -23,7 +24,6 @@ pub(super) fn check(
         text,
         index,
         skip,
-        patterns: BTreeMap::new(),
         problems: Vec::new(),
     };
     walk.node(schema, value, "");
@@ -34,7 +34,6 @@ struct Walk<'a> {
     text: &'a str,
     index: &'a PathIndex,
     skip: &'a BTreeSet<String>,
-    patterns: BTreeMap<&'a str, Regex>,
     problems: Vec<Problem>,
 }
 
@@ -55,7 +54,7 @@ impl<'a> Walk<'a> {
             // `90` for `90s`: quotes would not help, so say what the form is.
             (Some("string"), Value::Number(number))
                 if let Some(pattern) = schema["pattern"].as_str()
-                    && !self.pattern(pattern).is_match(&number.to_string()) =>
+                    && !compiled(pattern).is_match(&number.to_string()) =>
             {
                 self.form(&number.to_string(), form_of(pattern), path);
             }
@@ -134,7 +133,7 @@ impl<'a> Walk<'a> {
             return;
         }
         if let Some(pattern) = schema["pattern"].as_str()
-            && !self.pattern(pattern).is_match(text)
+            && !compiled(pattern).is_match(text)
         {
             self.form(text, form_of(pattern), path);
             return;
@@ -151,12 +150,6 @@ impl<'a> Walk<'a> {
             length,
             path,
         );
-    }
-
-    fn pattern(&mut self, pattern: &'a str) -> &Regex {
-        self.patterns
-            .entry(pattern)
-            .or_insert_with(|| Regex::new(pattern).expect("a test compiles every pattern we have"))
     }
 
     fn form(&mut self, found: &str, (what, form): (&'static str, &str), path: &str) {
@@ -346,6 +339,32 @@ fn form_of(pattern: &str) -> (&'static str, &str) {
         })
 }
 
+/// What a text of the form `pattern` may look like, from the words for it.
+pub(crate) fn examples(pattern: &str) -> Vec<&'static str> {
+    let known = FORMS.iter().find(|(known, ..)| *known == pattern);
+    let words = known.map_or("", |(_, _, words)| words);
+    in_words(words)
+}
+
+/// What an instant may look like.
+pub(crate) fn examples_of_instants() -> Vec<&'static str> {
+    in_words(INSTANT.1)
+}
+
+/// Whatever stands in backticks behind `as in`.
+fn in_words(words: &'static str) -> Vec<&'static str> {
+    let (_, examples) = words.split_once("as in ").unwrap_or_default();
+    examples.split('`').skip(1).step_by(2).collect()
+}
+
+/// A pattern of our schemas, compiled at its first use.
+fn compiled(pattern: &str) -> &'static Regex {
+    static COMPILED: [OnceLock<Regex>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
+    let place = FORMS.iter().position(|(known, ..)| *known == pattern);
+    let place = place.expect("a test holds the list against our schemas");
+    COMPILED[place].get_or_init(|| Regex::new(pattern).expect("a test compiles all of them"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,5 +392,12 @@ mod tests {
             .collect();
         assert_eq!(found, known);
         assert!(found.iter().all(|pattern| Regex::new(pattern).is_ok()));
+        for pattern in &found {
+            let regex = Regex::new(pattern).expect("just said");
+            for example in examples(pattern) {
+                assert!(regex.is_match(example), "{example}: {pattern}");
+            }
+        }
+        assert_eq!(examples("^[0-9]{1,4}d$"), ["7d"]);
     }
 }
