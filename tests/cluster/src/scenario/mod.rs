@@ -5,12 +5,14 @@ mod bad_input;
 mod controller;
 mod failing;
 mod findings;
+mod gitops;
 mod hazards;
 mod inventory;
 mod kill;
 mod openstack;
 mod ova;
 mod renamed;
+mod render;
 mod vmware;
 
 use anyhow::{Result, bail};
@@ -167,6 +169,22 @@ const ALL: &[Scenario] = &[
         apart: Some(SLOW),
         skip: real_only,
         run: hazards::crash::run,
+    },
+    Scenario {
+        name: "render",
+        title: "rendered manifests, as the API server takes them: strict, for each tool and release",
+        rigs: &["harvester"],
+        apart: None,
+        skip: never,
+        run: render::run,
+    },
+    Scenario {
+        name: "gitops",
+        title: "rendered manifests synced by Argo CD and Flux: in order, and not past a failure",
+        rigs: &["harvester"],
+        apart: Some(SLOW),
+        skip: gitops::skip,
+        run: gitops::run,
     },
 ];
 
