@@ -5,6 +5,9 @@
 //! After a change that is meant: `windrow plan plans/NAME`, and `cargo insta accept` (or
 //! `INSTA_UPDATE=always`) for what is said; then read the diff as a reviewer would.
 
+mod exit;
+mod guide;
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -70,7 +73,7 @@ fn as_checked_in() {
 // What is rendered for each tool is what is checked in: read it as a reviewer would.
 #[test]
 fn rendered() {
-    for plan in ["plans/erp", "plans/pilot"] {
+    for plan in ["plans/erp", "plans/ova-shelf", "plans/pilot"] {
         for tool in ["argocd", "flux", "plain"] {
             let out = format!("{plan}/rendered/{tool}");
             let repository = if tool == "flux" {

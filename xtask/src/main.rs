@@ -5,6 +5,7 @@ mod check;
 mod clippy;
 mod e2e;
 mod estate;
+mod exit;
 mod gates;
 mod generated;
 mod sim;
@@ -42,6 +43,8 @@ struct Gen {
 #[derive(Debug, clap::Subcommand)]
 enum GenOther {
     Estate(estate::Arguments),
+    /// Write the inventory of plans/datacenter-exit
+    Exit,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,19 @@ fn run() -> anyhow::Result<bool> {
             other: Some(GenOther::Estate(arguments)),
             ..
         }) => estate::run(&arguments)?,
+        Task::Gen(Gen {
+            other: Some(GenOther::Exit),
+            ..
+        }) => {
+            let folder = root.join("plans/datacenter-exit/inventory");
+            for (path, text) in exit::inventory(None, &[]) {
+                let path = folder.join(path);
+                let parent = path.parent().context("a file is in a folder")?;
+                std::fs::create_dir_all(parent)?;
+                std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            }
+            true
+        }
         Task::Gen(Gen { files, .. }) => generated::run(root, &files)?,
         Task::Sim(arguments) => sim::run(&arguments),
     })

@@ -10,7 +10,7 @@ mod vsphere;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::measure::{self, Cost};
@@ -106,7 +106,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
             Some(windrow) => windrow
                 .canonicalize()
                 .context("find the program to measure")?,
-            None => build(root)?,
+            None => super::build(root)?,
         },
         state,
         rounds: arguments.rounds.max(1),
@@ -177,19 +177,4 @@ fn lines(path: &Path) -> Result<usize> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
     Ok(text.lines().count().saturating_sub(1))
-}
-
-/// Builds the program as users get it.
-fn build(root: &Path) -> Result<PathBuf> {
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "-p", "windrow"])
-        .current_dir(root)
-        .status()
-        .context("start cargo")?;
-    if !status.success() {
-        bail!("`cargo build --release -p windrow` ended with {status}");
-    }
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/windrow"))
 }
