@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
     apply, approve, completions, controller, coverage, crd, demo, diff, explain, fmt, import_csv,
-    init, inventory, notice, plan, ready, remedy, render, report, retry, schema, start, status,
+    init, inventory, man, notice, plan, ready, remedy, render, report, retry, schema, start, status,
     stop, validate,
 };
 
@@ -87,6 +87,7 @@ pub enum Verb {
     Crd(crd::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 impl Verb {
@@ -118,6 +119,7 @@ impl Verb {
             Self::Crd(arguments) => crd::run(&arguments, output),
             Self::Schema(arguments) => schema::run(&arguments, output),
             Self::Completions(arguments) => completions::run(arguments, output),
+            Self::Man(arguments) => man::run(&arguments, output),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! `windrow init`: a draft of a plan from an inventory. Reads files only.
+//! `windrow init`: a draft of a plan from an inventory, which it reads first where it is told from
+//! where.
+
+mod sources;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,8 +14,12 @@ use schemas::plan::MigrationPlan;
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::runtime;
 
 /// Draft a plan from an inventory
+///
+/// The inventory is read first from the sources that --vmware, --openstack and --ova name; without
+/// them, it is what `windrow inventory pull` wrote before.
 ///
 /// Puts every VM of the snapshots into a workload: by vApp, affinity rule, tag, folder, name or
 /// network, whatever first puts it beside another one, or by what `--by` says. Dependencies that the
@@ -20,7 +27,7 @@ use crate::output::Output;
 /// can be planned at once; comments say what to look at.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Where the snapshots are
+    /// Where the snapshots are, or go
     #[arg(long, value_name = "DIR", default_value = "inventory")]
     inventory: Utf8PathBuf,
     #[command(flatten)]
@@ -28,6 +35,8 @@ pub struct Arguments {
     /// Group VMs by this alone
     #[arg(long, value_enum)]
     by: Option<ByName>,
+    #[command(flatten)]
+    sources: sources::SourceArguments,
 }
 
 /// What a draft is called and where it goes.
@@ -76,6 +85,12 @@ impl From<ByName> for By {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    arguments.draft.is_free()?;
+    if !arguments.sources.is_empty() {
+        let (name, namespace) = (&arguments.draft.name, &arguments.draft.namespace);
+        let pull = &arguments.sources;
+        runtime::block_on(pull.pull(name, namespace, &arguments.inventory, output))?;
+    }
     let inventory = snapshots(&arguments.inventory)?;
     let options = arguments.draft.options(arguments.by.map(By::from));
     let text = draft::draft(&inventory, &options);
@@ -86,7 +101,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 pub(crate) fn snapshots(folder: &Utf8Path) -> Result<Inventory, Failure> {
     let inventory = inventory::snapshot::read(folder).map_err(|error| {
         let hint = error.hint().unwrap_or_else(|| {
-            "pull one first: `windrow inventory pull --help` says how without a plan".to_owned()
+            "name a source to read first: --vmware URL --datacenter NAME, --openstack URL, or --ova URL"
+                .to_owned()
         });
         Failure::misused(error).hint(hint)
     })?;
@@ -101,6 +117,23 @@ pub(crate) fn snapshots(folder: &Utf8Path) -> Result<Inventory, Failure> {
 }
 
 impl DraftArguments {
+    /// The file is not there yet: better said before a source is read.
+    fn is_free(&self) -> Result<(), Failure> {
+        if self.out == "-" || !self.out.exists() {
+            return Ok(());
+        }
+        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        Err(self.taken(source))
+    }
+
+    fn taken(&self, source: io::Error) -> Failure {
+        Failure::refused(WriteError {
+            path: self.out.clone(),
+            source,
+        })
+        .hint("move it away, or write elsewhere with --out")
+    }
+
     /// For the draft.
     pub(crate) fn options(&self, by: Option<By>) -> Options {
         Options {
@@ -146,11 +179,7 @@ impl DraftArguments {
             .open(&self.out);
         let mut file = match file {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Failure::refused(WriteError {
-                    path: self.out.clone(),
-                    source: error,
-                })
-                .hint("move it away, or write elsewhere with --out"));
+                return Err(self.taken(error));
             }
             other => other.map_err(failed)?,
         };

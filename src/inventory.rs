@@ -12,6 +12,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::runtime;
 
+pub(crate) use pull::{Reading, read};
+
 /// Read sources and targets, or show what was read
 ///
 /// A snapshot is a folder of text files for each source and target, meant to be kept in Git beside

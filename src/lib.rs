@@ -25,6 +25,7 @@ pub mod init;
 pub mod interrupt;
 pub mod inventory;
 pub mod load;
+pub mod man;
 mod notice;
 pub mod output;
 pub mod plan;

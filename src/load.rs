@@ -174,7 +174,15 @@ pub fn plan(path: &Utf8Path) -> Result<LoadedPlan, Failure> {
     } else {
         path.to_owned()
     };
-    let plan: Loaded<MigrationPlan> = file(&path)?;
+    with_site(file(&path)?)
+}
+
+/// The same of a text, as if it stood in the file at `path`.
+pub fn plan_of_text(path: &Utf8Path, text: String) -> Result<LoadedPlan, Failure> {
+    with_site(parse(path, text)?)
+}
+
+fn with_site(plan: Loaded<MigrationPlan>) -> Result<LoadedPlan, Failure> {
     let site_file = match &plan.value.spec.site {
         Some(name) => Some(site(name.as_str(), &plan)?),
         None => None,
@@ -262,6 +270,10 @@ pub fn file<T: File>(path: &Utf8Path) -> Result<Loaded<T>, Failure> {
             source,
         })
     })?;
+    parse(path, text)
+}
+
+fn parse<T: File>(path: &Utf8Path, text: String) -> Result<Loaded<T>, Failure> {
     let read = yaml::read::<T>(&text);
     let file = Arc::new(SourceFile::new(path.to_owned(), text));
     match read {

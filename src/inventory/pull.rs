@@ -46,15 +46,8 @@ pub struct Arguments {
     /// The plan's file, or the folder of its `plan.yaml`
     #[arg(value_name = "PLAN", default_value = "plan.yaml")]
     plan: Utf8PathBuf,
-    /// Read only this source or target; may be given several times
-    #[arg(long = "source", value_name = "NAME")]
-    names: Vec<String>,
-    /// Secrets from a manifest file, or from a folder `<secret>/<key>` as Kubernetes mounts it
-    #[arg(long, value_name = "PATH")]
-    credentials: Option<Utf8PathBuf>,
-    /// Read everything, also what has not changed since the last pull
-    #[arg(long)]
-    fresh: bool,
+    #[command(flatten)]
+    reading: Reading,
     /// Write the snapshots here [default: `inventory` beside the plan]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
@@ -70,12 +63,28 @@ impl Arguments {
     ) -> Self {
         Self {
             plan: plan.to_owned(),
-            names: vec![name.to_owned()],
-            credentials: credentials.cloned(),
-            fresh: true,
+            reading: Reading {
+                names: vec![name.to_owned()],
+                credentials: credentials.cloned(),
+                fresh: true,
+            },
             out: Some(out.to_owned()),
         }
     }
+}
+
+/// What to read, and with which Secrets.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    /// Read only this source or target; may be given several times
+    #[arg(long = "source", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Secrets from a manifest file, or from a folder `<secret>/<key>` as Kubernetes mounts it
+    #[arg(long, value_name = "PATH")]
+    pub credentials: Option<Utf8PathBuf>,
+    /// Read everything, also what has not changed since the last pull
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// Why nothing was read, where it is neither the source's nor the cluster's fault.
@@ -91,24 +100,32 @@ enum ArgumentError {
 /// Runs the verb.
 pub async fn run(arguments: Arguments, output: &Output) -> Result<Outcome, Failure> {
     let plan = load::plan(&arguments.plan)?;
-    check_names(&plan, &arguments.names)?;
     let out = arguments
         .out
-        .clone()
         .unwrap_or_else(|| plan.folder().join("inventory"));
+    read(&plan, &arguments.reading, &out, output).await
+}
+
+/// Reads the sources and targets of a plan into snapshots in `out`.
+pub(crate) async fn read(
+    plan: &LoadedPlan,
+    reading: &Reading,
+    out: &Utf8Path,
+    output: &Output,
+) -> Result<Outcome, Failure> {
+    check_names(plan, &reading.names)?;
     let pull = Puller {
-        plan: &plan,
-        arguments: &arguments,
-        out: &out,
+        plan,
+        reading,
+        out,
         output,
         secrets: OnceCell::new(),
         bars: MultiProgress::new(),
         vcenters: Vcenters::default(),
         interrupted: interrupt::watch(),
     };
-    let wanted = |name: &str| {
-        arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)
-    };
+    let wanted =
+        |name: &str| reading.names.is_empty() || reading.names.iter().any(|wanted| wanted == name);
     let site = plan.site();
     let sources = site
         .sources
@@ -186,7 +203,7 @@ fn check_names(plan: &LoadedPlan, names: &[String]) -> Result<(), Failure> {
 
 struct Puller<'a> {
     plan: &'a LoadedPlan,
-    arguments: &'a Arguments,
+    reading: &'a Reading,
     out: &'a Utf8Path,
     output: &'a Output,
     /// Opened when the first source needs one: a shelf of OVA files may need none.
@@ -227,7 +244,7 @@ impl Puller<'_> {
     async fn source(&self, source: &Source) -> Result<(), Failure> {
         let credentials = self.credentials(source).await?;
         let importer = self.importer(source).await;
-        let cache = cache_folder().filter(|_| !self.arguments.fresh);
+        let cache = cache_folder().filter(|_| !self.reading.fresh);
         let access = Access {
             credentials: credentials.as_ref(),
             importer: importer.as_deref(),
@@ -259,7 +276,7 @@ impl Puller<'_> {
     async fn target(&self, target: &Target) -> Result<(), Failure> {
         let cluster = match connect(target).await {
             // Plans can be made without a cluster; who names the target wants it.
-            Err(executor::Error::NoCluster { .. }) if self.arguments.names.is_empty() => {
+            Err(executor::Error::NoCluster { .. }) if self.reading.names.is_empty() => {
                 self.say(&format!(
                     "{}: not read, since there is no kubeconfig: name one in KUBECONFIG to plan by \
                      what the cluster has",
@@ -315,7 +332,7 @@ impl Puller<'_> {
 
     /// What the environment says, if it is about this very server and no Secret is given by hand.
     fn environment_of(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
-        if self.arguments.credentials.is_some() {
+        if self.reading.credentials.is_some() {
             return Ok(None);
         }
         let variable = |name: &str| std::env::var(name).ok();
@@ -378,7 +395,7 @@ impl Puller<'_> {
     }
 
     async fn open_secrets(&self) -> Result<CredentialSource, Failure> {
-        if let Some(path) = &self.arguments.credentials {
+        if let Some(path) = &self.reading.credentials {
             return CredentialSource::at_path(path).map_err(credentials_failed);
         }
         let home = &self.plan.spec().target.name;

@@ -64,6 +64,27 @@ fn generated() {
     }
 }
 
+// Every verb has a man page, and the page of all commands is as it is checked in: to write it,
+// `windrow man --markdown > docs/commands.md`.
+#[test]
+fn man() {
+    let folder = Folder::new();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let page = std::fs::read_to_string(format!("{root}/docs/commands.md")).expect("checked in");
+    assert_eq!(folder.run(&["man", "--markdown"]).stdout, page);
+    assert_eq!(folder.run(&["man", "man1"]).code, Some(0));
+    let verbs = page.lines().filter_map(|line| line.strip_prefix("## `"));
+    let mut count = 0;
+    for verb in verbs {
+        let file = verb.trim_end_matches('`').replace(' ', "-");
+        let path = folder.path().join(format!("man1/{file}.1"));
+        let text = std::fs::read_to_string(path).expect("a page");
+        assert!(text.contains(".SH NAME"), "{file}");
+        count += 1;
+    }
+    assert!(count > 20, "{count} pages");
+}
+
 // A reader that goes away is no error; a full disk is one.
 #[test]
 #[cfg(target_os = "linux")]

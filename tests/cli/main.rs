@@ -1,5 +1,7 @@
 //! The real binary: exit code, stdout and stderr of a command as one snapshot.
 
+#[cfg(unix)]
+mod ci;
 mod diff;
 mod draft;
 mod findings;
