@@ -9,7 +9,7 @@ use std::process::Command;
 use assert_fs::TempDir;
 use serde_json::{Value, json};
 
-use super::{root, windrow};
+use super::{root, windrow_in};
 
 #[path = "../../xtask/src/exit.rs"]
 mod estate;
@@ -33,15 +33,10 @@ fn write(folder: &TempDir, inventory: &BTreeMap<String, String>) {
     }
 }
 
-/// Runs a verb on the plan; what it said.
+/// Runs a verb in the folder; what it said.
 fn done(folder: &TempDir, arguments: &[&str]) -> String {
-    let plan = folder.path().to_str().expect("UTF-8");
-    let words: Vec<&str> = arguments
-        .iter()
-        .map(|word| if *word == "PLAN" { plan } else { word })
-        .collect();
-    let (code, said, talk) = windrow(&words);
-    assert_eq!(code, 0, "{words:?}: {said}{talk}");
+    let (code, said, talk) = windrow_in(folder.path(), arguments);
+    assert_eq!(code, 0, "{arguments:?}: {said}{talk}");
     said
 }
 
@@ -63,17 +58,16 @@ fn hashes(folder: &Path, below: &str, found: &mut BTreeMap<String, String>) {
 #[test]
 fn by_hashes() {
     let folder = folder(&estate::inventory(None, &[]));
-    let said = done(&folder, &["plan", "PLAN"]);
+    let said = done(&folder, &["plan"]);
     for target in ["hv1", "hv2"] {
         for tool in ["argocd", "flux", "plain"] {
-            let out = folder.path().join("rendered").join(target).join(tool);
-            let out = out.to_str().expect("UTF-8");
+            let out = format!("rendered/{target}/{tool}");
             let repo = "https://git.example/exit.git";
             done(
                 &folder,
                 &[
-                    "render", "PLAN", "--target", target, "--for", tool, "--out", out, "--path",
-                    tool, "--repo", repo,
+                    "render", "--target", target, "--for", tool, "--out", &out, "--path", tool,
+                    "--repo", repo,
                 ],
             );
         }
@@ -119,11 +113,11 @@ fn lines_changed(before: &Path, after: &Path) -> usize {
 /// Plans a changed estate over the waves of the unchanged one; the lines of wave files that differ.
 fn changed(change: impl FnOnce(&TempDir)) -> (usize, TempDir, TempDir) {
     let before = folder(&estate::inventory(None, &[]));
-    done(&before, &["plan", "PLAN"]);
+    done(&before, &["plan"]);
     let after = folder(&estate::inventory(None, &[]));
-    done(&after, &["plan", "PLAN"]);
+    done(&after, &["plan"]);
     change(&after);
-    done(&after, &["plan", "PLAN"]);
+    done(&after, &["plan"]);
     let lines = lines_changed(&before.path().join("waves"), &after.path().join("waves"));
     (lines, before, after)
 }

@@ -18,9 +18,14 @@ fn root() -> &'static Path {
 
 /// Runs `windrow` in the repository's root; gives exit code, stdout and stderr.
 fn windrow(arguments: &[&str]) -> (i32, String, String) {
+    windrow_in(root(), arguments)
+}
+
+/// The same in another folder.
+fn windrow_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("windrow")
         .expect("the binary is built with its tests")
-        .current_dir(root())
+        .current_dir(folder)
         .env_clear()
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
