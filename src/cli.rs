@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
     apply, approve, completions, controller, coverage, crd, demo, diff, explain, fmt, import_csv,
-    init, inventory, man, notice, plan, ready, remedy, render, report, retry, schema, start, status,
-    stop, validate,
+    init, inventory, man, notice, plan, ready, remedy, render, report, retry, schema, start,
+    status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
