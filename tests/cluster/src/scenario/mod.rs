@@ -182,7 +182,7 @@ const ALL: &[Scenario] = &[
         name: "gitops",
         title: "rendered manifests synced by Argo CD and Flux: in order, and not past a failure",
         rigs: &["harvester"],
-        apart: Some(SLOW),
+        apart: Some("it takes four minutes, and programs that most of an hour builds"),
         skip: gitops::skip,
         run: gitops::run,
     },
