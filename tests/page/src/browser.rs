@@ -140,7 +140,7 @@ impl Browser {
         if let Some(error) = opened["errorText"].as_str() {
             bail!("open {}: {error}", self.address);
         }
-        self.until("document.readyState === 'complete' && !document.getElementById('page').hidden")
+        self.until("document.documentElement?.dataset.ready !== undefined")
     }
 
     /// Shows the page in light, dark or as it would be printed.

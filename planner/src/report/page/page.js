@@ -773,7 +773,22 @@
   $("headline").textContent = data.headline;
   $("freezes").textContent = data.freezes.map((f) => `Frozen ${f.days}: ${f.reason}${f.services.length ? ` (${f.services.join(", ")})` : ""}.`).join(" ");
   $("page").hidden = false;
-  bound(); figures(); zones(); legend(); start(); bind(); chart(); tell(); dots(); happened(); table(); found(); lost(); room(); rest();
+  // A task each: thousands of machines do not keep a reader from scrolling.
+  const steps = [
+    () => { bound(); figures(); zones(); legend(); happened(); },
+    () => { start(); bind(); chart(); tell(); },
+    dots,
+    table,
+    () => { found(); lost(); room(); },
+    () => { rest(); document.documentElement.dataset.ready = ""; },
+  ];
+  const go = () => {
+    const step = steps.shift();
+    if (!step) return;
+    step();
+    setTimeout(go);
+  };
+  go();
   $("dots-all").addEventListener("click", () => { every = !every; dots(); });
   let opened = [], unfolded = [];
   addEventListener("beforeprint", () => {
