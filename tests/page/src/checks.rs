@@ -363,7 +363,7 @@ impl<'o> Checks<'o> {
         let summary = lines.next().unwrap_or_default();
         let one = summary.starts_with("**") && summary.contains(" · worst downtime ");
         self.expect("then a line that says it all", one, summary);
-        let outside: String = comment.split('`').step_by(2).collect();
+        let outside: String = comment.lines().map(outside_of_code).collect();
         let markup = ["<script", "<img", "<svg", "<b>"]
             .iter()
             .find(|tag| outside.contains(*tag));
@@ -530,6 +530,26 @@ fn printed(windrow: &Path, folder: &Path, form: &str) -> Result<String> {
         anyhow::bail!("{form}: {}", String::from_utf8_lossy(&output.stderr));
     }
     String::from_utf8(output.stdout).context("read what was printed")
+}
+
+/// A line of Markdown without its code spans: each ends at the next run of as many backticks.
+fn outside_of_code(line: &str) -> String {
+    let (mut outside, mut rest) = (String::new(), line);
+    while let Some(begin) = rest.find('`') {
+        outside.push_str(&rest[..begin]);
+        let ticks = rest[begin..].chars().take_while(|c| *c == '`').count();
+        rest = &rest[begin + ticks..];
+        let mut from = 0;
+        while let Some(end) = rest[from..].find('`').map(|end| from + end) {
+            let run = rest[end..].chars().take_while(|c| *c == '`').count();
+            from = end + run;
+            if run == ticks {
+                rest = &rest[from..];
+                break;
+            }
+        }
+    }
+    outside + rest
 }
 
 /// The cells of a row (RFC 4180); no cell has a line break.
