@@ -168,14 +168,13 @@ fn after(at: u64, size: u64) -> Option<u64> {
 
 /// An octal number, or GNU's binary one for sizes from 8 GiB on.
 fn number(field: &[u8]) -> Option<u64> {
-    if field[0] == 0x80 {
-        let (high, low) = field.split_at(field.len() - 8);
-        let is_small = high[1..].iter().all(|byte| *byte == 0);
-        return low
-            .try_into()
-            .ok()
-            .filter(|_| is_small)
-            .map(u64::from_be_bytes);
+    if let Some((0x80, bytes)) = field.split_first() {
+        // Fields are of 8 and of 12 bytes.
+        let (high, low) = bytes.split_at(bytes.len().saturating_sub(8));
+        let number = low
+            .iter()
+            .fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        return high.iter().all(|byte| *byte == 0).then_some(number);
     }
     let text = str::from_utf8(field).ok()?.trim_matches([' ', '\0']);
     u64::from_str_radix(if text.is_empty() { "0" } else { text }, 8).ok()
@@ -279,6 +278,17 @@ pub(crate) mod tests {
         index.feed(0, &archive).expect("a tar");
         assert_eq!(index.members[0].name, "longer.vmdk");
         assert_eq!(index.members[0].size, 9 << 30);
+    }
+
+    /// Binary numbers are read in both lengths of fields, also where none belongs: a checksum.
+    #[test]
+    fn binary_numbers() {
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 1, 2]), Some(258));
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]), Some(258));
+        assert_eq!(number(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 2]), None);
+        let mut sum = header("a", b"00000000000\0", b'0');
+        sum[148] = 0x80;
+        assert_eq!(Index::default().feed(0, &sum), Err(NotTar { at: 0 }));
     }
 
     /// Anything else is an error, never an endless hop.
