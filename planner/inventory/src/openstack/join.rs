@@ -36,24 +36,24 @@ const QUOTAS: [(&str, &str, &str); 3] = [
     ("volumes", "maxTotalVolumes", "totalVolumesUsed"),
 ];
 
-/// The inventory of an estate. Its order depends on ids only, never on the answers' order.
-pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
-    let ports = ports_by_server(estate);
-    let vms: Vec<Vm> = estate
+/// The inventory of an estate. Its order depends on ids only, never on the answers' order. Uses the
+/// estate up: each server and its ports are let go once they are a VM, so that a large project is not
+/// held twice.
+pub(super) fn inventory(origin: Origin, mut estate: Estate) -> SourceInventory {
+    let observed: BTreeMap<_, _> = estate
         .servers
         .values()
-        .map(|server| {
-            let ports = ports.get(server.id.as_str()).map_or(&[][..], Vec::as_slice);
-            vm(&origin.project, estate, server, ports)
-        })
+        .map(|server| (server.id.clone(), observed(&estate, server)))
+        .chain(used(&estate).map(|used| (used.id.clone(), used)))
         .collect();
-    let observed = estate
-        .servers
-        .values()
-        .map(|server| (server.id.clone(), observed(estate, server)))
-        .chain(used(estate).map(|used| (used.id.clone(), used)));
-    let rules = rules(estate);
-    let (networks, storage) = (networks(estate), storage(estate));
+    let rules = rules(&estate);
+    let (networks, storage) = (networks(&estate), storage(&estate));
+    let mut ports = ports_by_server(std::mem::take(&mut estate.ports));
+    let mut vms = Vec::with_capacity(estate.servers.len());
+    for (id, server) in std::mem::take(&mut estate.servers) {
+        let ports = ports.remove(&id).unwrap_or_default();
+        vms.push(vm(&origin.project, &estate, &server, &ports));
+    }
     let counts = [
         ("vms", vms.len()),
         ("networks", networks.len()),
@@ -83,7 +83,7 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         identity: origin.identity,
         scope: Some(if estate.all_projects { "all" } else { "own" }.to_owned()),
         token_seconds: origin.token_seconds,
-        quotas: quotas(estate),
+        quotas: quotas(&estate),
         counts: counts
             .map(|(what, count)| (what.to_owned(), count as u64))
             .into(),
@@ -95,12 +95,12 @@ pub(super) fn inventory(origin: Origin, estate: &Estate) -> SourceInventory {
         networks,
         storage,
         rules,
-        observed: observed.collect(),
+        observed,
         ..SourceInventory::new(about)
     }
 }
 
-fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[&Port]) -> Vm {
+fn vm(own: &Project, estate: &Estate, server: &Server, ports: &[Port]) -> Vm {
     let disks = disks(estate, server);
     // An empty image means that the server boots from a volume; which one, no service tells an
     // ordinary user: the engine takes the first bootable one, and so do we.
@@ -328,12 +328,12 @@ fn project(own: &Project, estate: &Estate, server: &Server) -> Project {
     }
 }
 
-fn ports_by_server(estate: &Estate) -> BTreeMap<&str, Vec<&Port>> {
+fn ports_by_server(ports: BTreeMap<String, Port>) -> BTreeMap<String, Vec<Port>> {
     let mut by_server = BTreeMap::<_, Vec<_>>::new();
-    for port in estate.ports.values() {
+    for port in ports.into_values() {
         if port.device_owner.starts_with("compute:") {
             by_server
-                .entry(port.device_id.as_str())
+                .entry(port.device_id.clone())
                 .or_default()
                 .push(port);
         }
@@ -344,7 +344,7 @@ fn ports_by_server(estate: &Estate) -> BTreeMap<&str, Vec<&Port>> {
 /// A NIC a port, by id. A network that we may not list still has its name in the server's
 /// addresses; so has a port that we may not list, and its MAC stands for its id. An address without
 /// a MAC is kept without: the engine crashes on it (W08).
-fn nics(estate: &Estate, server: &Server, ports: &[&Port], model: Option<&str>) -> Vec<Nic> {
+fn nics(estate: &Estate, server: &Server, ports: &[Port], model: Option<&str>) -> Vec<Nic> {
     let mut addresses: BTreeMap<String, OfAddresses> = BTreeMap::new();
     for (network, list) in &server.addresses {
         for address in list {
@@ -417,7 +417,7 @@ impl OfAddresses<'_> {
 }
 
 /// Kinds of ports that are not plain virtual ones: `direct`, `macvtap`, ….
-fn passthrough(ports: &[&Port]) -> Vec<String> {
+fn passthrough(ports: &[Port]) -> Vec<String> {
     let kinds = ports.iter().filter_map(|port| port.vnic_type.as_deref());
     let special: BTreeSet<_> = kinds.filter(|kind| *kind != "normal").collect();
     special.into_iter().map(str::to_owned).collect()

@@ -61,5 +61,5 @@ async fn pull_with(
     };
     let estate = within_limits(Box::pin(read::estate(&session, name, progress))).await;
     session.close().await;
-    Ok(join::inventory(origin, &estate?))
+    Ok(join::inventory(origin, estate?))
 }
