@@ -213,8 +213,8 @@ pub fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     Ok(ALL
         .iter()
         .filter(|s| {
-            let named = names.iter().any(|n| n == s.name);
-            named || (names.is_empty() && s.apart.is_none())
+            let asked_for = names.iter().any(|n| n == s.name);
+            asked_for || (names.is_empty() && s.apart.is_none())
         })
         .collect())
 }
