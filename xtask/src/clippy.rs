@@ -18,7 +18,7 @@ pub enum Rules {
 }
 
 /// Every crate's folder and rules. The root package's file also holds for whatever is forgotten.
-pub const CRATES: [(&str, Rules); 11] = [
+pub const CRATES: [(&str, Rules); 12] = [
     ("", Rules::Edge),
     ("schemas", Rules::PureWithDoor),
     ("engine", Rules::Pure),
@@ -28,6 +28,7 @@ pub const CRATES: [(&str, Rules); 11] = [
     ("executor/machine", Rules::Pure),
     ("tests/cluster", Rules::Edge),
     ("tests/double", Rules::Edge),
+    ("tests/page", Rules::Edge),
     ("tests/world", Rules::Pure),
     ("xtask", Rules::Edge),
 ];

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
-use planner::check::catalogue;
 use planner::check::table::{self, CHECKS};
+use planner::check::{catalogue, shown};
 use schemas::crd;
 
 use crate::clippy;
@@ -98,13 +98,17 @@ fn files() -> BTreeMap<PathBuf, String> {
     files
 }
 
-/// The catalogue of hazards as it was written, and behind it where each is met.
+/// The catalogue of hazards as it was written, and behind it which were shown and where each is met.
 fn hazards() -> String {
-    let section = catalogue::section();
-    let title = section.lines().next().expect("it has a title");
+    let shown = shown::section();
+    let title = shown.lines().next().expect("it has a title");
     let written = include_str!("../../docs/hazards.md");
     let written = written.split(title).next().unwrap_or(written);
-    format!("{}\n\n{section}", written.trim_end())
+    format!(
+        "{}\n\n{shown}\n{}",
+        written.trim_end(),
+        catalogue::section()
+    )
 }
 
 /// All findings, a line each.

@@ -23,6 +23,7 @@ mod ova;
 mod people;
 mod queue;
 mod scratch;
+pub mod shown;
 pub mod table;
 mod targets;
 #[cfg(test)]

@@ -23,30 +23,41 @@ pub const S01: Check = Check {
     never_waived: Some("no schedule could place it"),
     run: |estate| {
         let mut hits = Vec::new();
-        for vm in &estate.plan.vms {
-            let Some(target) = estate.plan.targets.get(&vm.target) else {
+        for target in estate.plan.targets.values() {
+            // The reserve keeps its share of a larger volume too.
+            let enough = |peak: Bytes| {
+                let (peak, usable) = (u128::from(peak.0), target.usable.0.max(1));
+                let bytes = (peak * u128::from(target.capacity.0)).div_ceil(usable.into());
+                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                Bytes(bytes.checked_next_multiple_of(GIB).unwrap_or(bytes))
+            };
+            let vms = estate
+                .plan
+                .vms
+                .iter()
+                .filter(|vm| vm.target == target.name && vm.footprint.peak > target.usable);
+            let vms: Vec<_> = vms.collect();
+            let Some(largest) = vms.iter().map(|vm| vm.footprint.peak).max() else {
                 continue;
             };
-            if vm.footprint.peak > target.usable {
+            let remedy = format!(
+                "give {} a scratch of at least {}, enough for each of them, and say so in \
+                 `scratch.capacity`; if their disks hold less, give the room that one needs as \
+                 `scratch` under `machines`",
+                target.name,
+                enough(largest)
+            );
+            for vm in vms {
                 let evidence = format!(
-                    "needs {} ({}), {} of {} are usable on {}",
+                    "needs {} ({}), {} of {} are usable on {}; a scratch of {} would do",
                     vm.footprint.peak,
                     vm.footprint.basis,
                     target.usable,
                     target.capacity,
-                    target.name
+                    target.name,
+                    enough(vm.footprint.peak)
                 );
-                // The reserve keeps its share of the larger volume too.
-                let (peak, usable) = (u128::from(vm.footprint.peak.0), target.usable.0.max(1));
-                let capacity = (peak * u128::from(target.capacity.0)).div_ceil(usable.into());
-                let capacity = u64::try_from(capacity).unwrap_or(u64::MAX);
-                let capacity = Bytes(capacity.checked_next_multiple_of(GIB).unwrap_or(capacity));
-                let remedy = format!(
-                    "give {} a scratch of at least {capacity} and say so in `scratch.capacity`; if \
-                     its disks hold less, give the room it needs as `scratch` under `machines`",
-                    target.name
-                );
-                hits.push(Hit::vm(vm, evidence).remedy(remedy));
+                hits.push(Hit::vm(vm, evidence).remedy(remedy.clone()));
             }
         }
         hits

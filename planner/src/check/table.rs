@@ -10,7 +10,7 @@ use schemas::finding::Severity;
 
 use super::{
     Estate, Hit, capacity, disks, files, foretold, guests, identity, losses, machines, names,
-    networks, nics, openstack, ova, people, queue, scratch, targets, vmware, waivers,
+    networks, nics, openstack, ova, people, queue, scratch, shown, targets, vmware, waivers,
 };
 
 /// One check.
@@ -205,6 +205,7 @@ pub fn page(code: &str) -> Option<String> {
     writeln!(page, "# {code}: {}\n", check.title).ok()?;
     writeln!(page, "{}.\n", sentence(severity)).ok()?;
     writeln!(page, "**What happens.** {}\n", check.why).ok()?;
+    page.push_str(&shown::paragraph(code));
     writeln!(page, "**When.** {}.\n", sentence(check.when)).ok()?;
     writeln!(page, "**What is read.** {}.\n", sentence(check.reads)).ok()?;
     writeln!(page, "**See it by hand.** {}.\n", sentence(check.see)).ok()?;
@@ -213,7 +214,7 @@ pub fn page(code: &str) -> Option<String> {
     Some(page)
 }
 
-fn sentence(fragment: &str) -> String {
+pub(super) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()

@@ -376,7 +376,8 @@ fn s01() {
     has(
         &sized(361),
         "S01",
-        "Blocker cloud1/c-db: needs 361 GiB (provisioned sizes, an upper bound), 360 GiB of 400 GiB are usable on hv1",
+        "Blocker cloud1/c-db: needs 361 GiB (provisioned sizes, an upper bound), 360 GiB of 400 GiB are usable on hv1; \
+         a scratch of 402 GiB would do",
     );
     let mut given = Fixture {
         plan: Fixture::new(&format!(

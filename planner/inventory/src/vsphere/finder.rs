@@ -1,7 +1,7 @@
 //! What the engine finds when it looks for a VM by its path.
 //!
 //! The engine joins datacenter, folder and name to one path and walks it part by part; each part is
-//! a pattern ([`super::pattern`]), and a child is also taken if its own path ends with the rest of
+//! a pattern (`pattern`), and a child is also taken if its own path ends with the rest of
 //! the wanted one. This walks the same way over what we have read, so that a name that cannot be
 //! found, or finds others, is known before anything is planned with it.
 

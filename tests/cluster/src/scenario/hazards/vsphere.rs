@@ -175,11 +175,9 @@ fn show(case: &mut Case<'_>, vms: &Vms) -> Result<()> {
         let place = import(case, name)?;
         wait_state(case, &place, "virtualMachineImportInvalid")?;
         wait_log(case, &[name, "level=error"])?;
-        case.expect(
-            format!("{code}: ends as Invalid, the reason only in the engine's log"),
-            true,
-            "",
-        );
+        case.note(format!(
+            "{code}: ends as Invalid, the reason only in the engine's log"
+        ));
     }
     for (code, name) in [("V06", "encrypted"), ("V07", "disk-rdm-physical")] {
         let place = import(case, name)?;
