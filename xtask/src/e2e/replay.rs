@@ -4,7 +4,8 @@
 //! Imports are created at the recorded moments, and the world (sources, network, Harvester) takes the
 //! recorded times, as the ledger learns them. All else is the model's own: which import the engine
 //! has in hand, its polls and steps, the order of states, when an import is gone. Each import must pass
-//! the same states in the same order, at the same times but for a tolerance.
+//! the same states in the same order. Times beyond a tolerance are told, and fail nothing: on a machine
+//! with other work the real engine is as late as that work makes it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -82,7 +83,8 @@ impl Import {
     }
 }
 
-/// Replays the transcripts of the real engine in `target/e2e/real`; true if the model agrees.
+/// Replays the transcripts of the real engine in `target/e2e/real`; true if the model has the same
+/// states in the same order.
 pub fn run(root: &Path, names: &[String]) -> Result<bool> {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), Into::into);
@@ -112,10 +114,15 @@ pub fn run(root: &Path, names: &[String]) -> Result<bool> {
             continue;
         }
         let apart = compare(&chosen);
-        let wrong: Vec<_> = apart.iter().filter_map(|it| it.wrong.as_ref()).collect();
+        let wrong = apart.iter().any(|it| it.wrong.is_some());
+        let late = apart.iter().any(|it| it.late.is_some());
         let rows = chosen.iter().zip(&apart);
         let rows = rows.map(|(import, it)| format!("{}:{}", import.name, it.row));
-        let word = if wrong.is_empty() { "same " } else { "APART" };
+        let word = match (wrong, late) {
+            (true, _) => "APART",
+            (false, true) => "late ",
+            (false, false) => "same ",
+        };
         let most = apart.iter().max_by_key(|it| it.most);
         let most = most.map_or_else(String::new, |it| {
             format!("; at most {:.1} s apart ({})", seconds(it.most), it.mark)
@@ -128,11 +135,11 @@ pub fn run(root: &Path, names: &[String]) -> Result<bool> {
         for row in rows {
             say(&format!("      {row}"));
         }
-        for line in &wrong {
+        for line in apart.iter().flat_map(|it| [&it.wrong, &it.late]).flatten() {
             say(&format!("      {line}"));
         }
-        passed += usize::from(wrong.is_empty());
-        failed += usize::from(!wrong.is_empty());
+        passed += usize::from(!wrong);
+        failed += usize::from(wrong);
     }
     if passed + failed + skipped == 0 {
         bail!("nothing to replay: run `cargo xtask e2e` with the real engine first");
@@ -243,8 +250,10 @@ struct Apart {
     /// By how much the model is off at most, and where.
     most: Millis,
     mark: &'static str,
-    /// What is not as it was.
+    /// What does not come about, or not in its order.
     wrong: Option<String>,
+    /// What comes about at another time.
+    late: Option<String>,
     /// How far off each mark is, for people.
     row: String,
 }
@@ -293,7 +302,7 @@ fn compare(imports: &[&Import]) -> Vec<Apart> {
             if off > TOLERANCE && behind_an_export(early, late, &others) {
                 it.row += " (behind an export)";
             } else if off > TOLERANCE {
-                it.wrong.get_or_insert(format!(
+                it.late.get_or_insert(format!(
                     "{}: {what} after {:.1} s, recorded {:.1} s",
                     import.name,
                     seconds(at),
@@ -471,11 +480,8 @@ mod tests {
         }
         late[0].at[SUBMITTED] = late[0].at[SUBMITTED].map(|at| at + Millis::from_seconds(20));
         let apart = compare(&alone(&late));
-        assert!(
-            apart[0]
-                .wrong
-                .as_ref()
-                .is_some_and(|wrong| wrong.contains("submitted"))
-        );
+        assert_eq!(apart[0].wrong, None);
+        let late = apart[0].late.as_ref();
+        assert!(late.is_some_and(|late| late.contains("submitted")));
     }
 }
