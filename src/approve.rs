@@ -3,11 +3,10 @@
 use camino::Utf8PathBuf;
 use executor::put;
 use kube::ResourceExt as _;
-use schemas::wave::MigrationWave;
 
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::load::{self, Loaded};
+use crate::load;
 use crate::output::Output;
 use crate::progress::short;
 use crate::{runtime, target};
@@ -38,7 +37,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let waves = target::waves(&plan, &target::waves_folder(&plan, None))?;
     let mut chosen = Vec::new();
     for name in &arguments.waves {
-        match waves.iter().find(|wave| is_called(wave, name)) {
+        match waves.iter().find(|wave| target::is_called(wave, name)) {
             Some(wave) => chosen.push(wave),
             None => {
                 return Err(
@@ -76,15 +75,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         }
         Ok(Outcome::Done)
     })
-}
-
-/// By its name, its file, or its file's stem.
-fn is_called(wave: &Loaded<MigrationWave>, name: &str) -> bool {
-    let path = &wave.file.path;
-    wave.value.name_any() == name
-        || path == name
-        || path.file_name() == Some(name)
-        || path.file_stem() == Some(name)
 }
 
 /// Why nothing was approved.

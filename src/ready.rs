@@ -16,7 +16,7 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::findings::{property, xml};
 use crate::inventory::pull;
-use crate::load::{self, Loaded, LoadedPlan};
+use crate::load::{self, LoadedPlan};
 use crate::output::Output;
 use crate::plan::files;
 use crate::{plan, runtime, target};
@@ -79,7 +79,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let before = load::inputs(&arguments.plan, &input, None)?;
     let loaded = &before.plan;
     let waves = target::waves(loaded, &target::waves_folder(loaded, None))?;
-    let Some(wave) = waves.iter().find(|wave| is_called(wave, &arguments.wave)) else {
+    let Some(wave) = waves
+        .iter()
+        .find(|wave| target::is_called(wave, &arguments.wave))
+    else {
         let there = target::list(waves.iter().map(|wave| wave.value.name_any()));
         return Err(Failure::misused(ReadyError::Unknown {
             name: arguments.wave.clone(),
@@ -209,15 +212,6 @@ fn in_one_line(failure: &Failure) -> String {
         line.strip_prefix("because: ").unwrap_or(line).to_owned()
     });
     lines.collect::<Vec<_>>().join("; ")
-}
-
-/// By its name, its file, or its file's stem.
-fn is_called(wave: &Loaded<MigrationWave>, name: &str) -> bool {
-    let path = &wave.file.path;
-    wave.value.name_any() == name
-        || path == name
-        || path.file_name() == Some(name)
-        || path.file_stem() == Some(name)
 }
 
 const INFALLIBLE: &str = "a String takes everything";

@@ -71,6 +71,15 @@ pub async fn connect(plan: &LoadedPlan, target: &TargetName) -> Result<Cluster, 
     Cluster::from_kubeconfig(context).await.map_err(failed)
 }
 
+/// Whether people call a wave so: by its name, its file, or its file's stem.
+pub fn is_called(wave: &Loaded<MigrationWave>, name: &str) -> bool {
+    let path = &wave.file.path;
+    wave.value.name_any() == name
+        || path == name
+        || path.file_name() == Some(name)
+        || path.file_stem() == Some(name)
+}
+
 /// The waves in `folder`, by file name. A wave whose digest does not match its content, or that is
 /// of another plan, is refused.
 pub fn waves(plan: &LoadedPlan, folder: &Utf8Path) -> Result<Vec<Loaded<MigrationWave>>, Failure> {

@@ -95,6 +95,17 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// All of them, as they follow each other.
+    pub fn in_order(&self) -> [Seconds; 5] {
+        [
+            self.created,
+            self.off,
+            self.exported,
+            self.machine,
+            self.ready,
+        ]
+    }
+
     /// From the guest's power-off to the machine's readiness.
     pub fn downtime(&self) -> Seconds {
         self.ready.saturating_sub(self.off)

@@ -199,15 +199,16 @@ pub(super) fn image(name: &str) -> TargetImage {
     }
 }
 
+/// What the server's import would be called at its first attempt.
+fn import_of_db(f: &Fixture) -> String {
+    let plan = f.resolved();
+    let db = plan.vms.iter().find(|vm| vm.key.id == "c-db");
+    schemas::machine::import_name(&db.expect("it is selected").record, 1).to_string()
+}
+
 /// An image with the name that the server's first attempt would give it, or with another stem.
 pub(super) fn left_over(f: Fixture, other: &str) -> Fixture {
-    let plan = f.resolved();
-    let db = plan
-        .vms
-        .iter()
-        .find(|vm| vm.key.id == "c-db")
-        .expect("it is selected");
-    let import = schemas::machine::import_name(&db.record, 1);
+    let import = import_of_db(&f);
     let name = format!("vm-import-{import}{other}-db-0.img");
     f.target(|target| target.images.push(image(&name)))
 }
@@ -244,13 +245,7 @@ pub(super) fn source_object(f: Fixture, state: &str) -> Fixture {
 }
 
 pub(super) fn import_like_source(f: Fixture, attempt: &str) -> Fixture {
-    let plan = f.resolved();
-    let db = plan
-        .vms
-        .iter()
-        .find(|vm| vm.key.id == "c-db")
-        .expect("it is selected");
-    let import = schemas::machine::import_name(&db.record, 1);
+    let import = import_of_db(&f);
     let id = format!("OvaSource/erp/{import}{attempt}");
     f.target(|target| {
         target.sources.push(TargetSource {

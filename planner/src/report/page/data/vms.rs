@@ -151,15 +151,7 @@ impl Vms {
                     .push(workloads.get(&gone.workload).copied().unwrap_or(0));
                 self.disks.push(vm.disks.0);
                 self.runs.push(1);
-                let told = &vm.foretold;
-                let steps = [
-                    told.created,
-                    told.off,
-                    told.exported,
-                    told.machine,
-                    told.ready,
-                ];
-                self.times(steps, told.ready);
+                self.times(vm.foretold.in_order(), vm.foretold.ready);
             }
         }
     }
@@ -184,17 +176,7 @@ impl Ran {
         Self {
             headline: actual.headline(),
             vms: vms
-                .filter_map(|vm| {
-                    let came = &vm.came;
-                    let steps = [
-                        came.created,
-                        came.off,
-                        came.exported,
-                        came.machine,
-                        came.ready,
-                    ];
-                    Some((*places.get(&vm.vm)?, steps))
-                })
+                .filter_map(|vm| Some((*places.get(&vm.vm)?, vm.came.in_order())))
                 .collect(),
             waves: actual
                 .waves
