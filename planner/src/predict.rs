@@ -11,7 +11,7 @@ use schemas::inventory::Inventory;
 use crate::check::{Hit, table};
 use crate::learned::{Learned, Rates};
 use crate::resolve::{Index, ResolvedPlan};
-use crate::schedule::{Job, Problem, Schedule, replay};
+use crate::schedule::{Job, Problem, Schedule, Slot, TooLate, replay};
 
 /// Predictions for a schedule.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +55,7 @@ pub(crate) fn predict(
         for job in &mut known.jobs {
             job.estimates = of(job);
         }
-        schedule = replay(problem, decided, of);
+        schedule = replay(problem, decided, TooLate::Out, of);
         let check = table::check("WR041").expect("in the table");
         for missed in &schedule.unplaced {
             if let Some(vm) = plan.vm(&missed.vm) {
@@ -91,8 +91,14 @@ pub(crate) fn predict(
         Some(rates) => rates.spread / (rates.samples as u64).isqrt().max(1),
         None => assumed,
     };
+    let occurrences: BTreeMap<&VmKey, _> = schedule
+        .slots
+        .iter()
+        .map(|slot| (&slot.vm, &slot.window))
+        .collect();
+    let in_its_own = |slot: &&Slot| occurrences.get(&slot.vm) == Some(&&slot.window);
     let ends = |late: bool| {
-        let scaled = replay(&known, &schedule, |job| {
+        let scaled = replay(&known, &schedule, TooLate::Later, |job| {
             let hundredths = if late {
                 100 + spread(job)
             } else {
@@ -100,13 +106,14 @@ pub(crate) fn predict(
             };
             job.estimates.scaled(hundredths)
         });
-        (scaled.ends(), scaled.unplaced.len())
+        let kept = scaled.slots.iter().filter(in_its_own).count();
+        (scaled.ends(), schedule.slots.len() - kept)
     };
-    let ((early, _), (late, late_unplaced)) = (ends(false), ends(true));
+    let ((early, _), (late, late_missed)) = (ends(false), ends(true));
     let band = Band {
         early: early.min(schedule.ends()),
         late: late.max(schedule.ends()),
-        late_unplaced: late_unplaced as u64,
+        late_missed: late_missed as u64,
     };
     Predicted {
         schedule,

@@ -36,11 +36,11 @@ pub struct Forecast {
 pub struct Band {
     /// Not before.
     pub early: Seconds,
-    /// Not after, as far as all find a place in their windows.
+    /// Not after, if what misses its occurrence then goes to the next that its windows give.
     pub late: Seconds,
-    /// So many imports would miss their window then.
+    /// So many imports would miss the occurrence that they are planned for then.
     #[serde(default, skip_serializing_if = "crate::site::is_default")]
-    pub late_unplaced: u64,
+    pub late_missed: u64,
 }
 
 /// Predictions for one wave.

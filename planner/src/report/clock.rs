@@ -36,7 +36,16 @@ impl Clock {
         )
     }
 
-    /// `05:41`, or `05:41 +1 d` where it is another day than `start`; else as [`Clock::moment`].
+    /// For sentences: `05:41` on the day of `start`, else as [`Clock::moment`].
+    pub fn then(&self, start: Seconds, end: Seconds) -> String {
+        match (self.at(start), self.at(end)) {
+            (Some(from), Some(to)) if from.date() == to.date() => to.strftime("%H:%M").to_string(),
+            _ => self.moment(end),
+        }
+    }
+
+    /// For columns: `05:41`, or `05:41 +1 d` where it is another day than `start`; else as
+    /// [`Clock::moment`].
     pub fn until(&self, start: Seconds, end: Seconds) -> String {
         let (Some(from), Some(to)) = (self.at(start), self.at(end)) else {
             return self.moment(end);

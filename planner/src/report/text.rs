@@ -320,7 +320,7 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
     if band.late <= band.early {
         return;
     }
-    let missed = match band.late_unplaced {
+    let missed = match band.late_missed {
         0 => String::new(),
         n => format!(
             ", and {} would miss {} window then",
@@ -335,7 +335,7 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
     let prose = format!(
         "ends between {} and {}{missed}{chain}",
         whole(clock.moment(band.early)),
-        whole(clock.until(band.early, band.late))
+        whole(clock.then(band.early, band.late))
     );
     paragraph(text, "  ", &prose);
 }

@@ -55,7 +55,7 @@ pub use problem::{
     Barrier, Job, Occupied, Pool, Problem, Room, Service, SourceHost, Step, Target, Window,
     Workload,
 };
-pub use replay::replay;
+pub use replay::{TooLate, replay};
 
 /// When each import starts, and why not earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]

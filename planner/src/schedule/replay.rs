@@ -10,11 +10,21 @@ use super::{Job, Problem, Schedule, Slot};
 use crate::estimate::Estimates;
 use crate::graph::Dag;
 
+/// Where an import goes whose turn comes too late for its occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLate {
+    /// Nowhere: it has no slot.
+    Out,
+    /// To a later occurrence of its windows, if there is one.
+    Later,
+}
+
 /// Runs the imports of `schedule` in their order, each in its own occurrence, with the durations
-/// that `estimates` gives. One whose turn comes too late for its occurrence has no slot.
+/// that `estimates` gives.
 pub fn replay(
     problem: &Problem,
     schedule: &Schedule,
+    too_late: TooLate,
     estimates: impl Fn(&Job) -> Estimates,
 ) -> Schedule {
     let slots: BTreeMap<&VmKey, &Slot> = schedule.slots.iter().map(|s| (&s.vm, s)).collect();
@@ -31,7 +41,11 @@ pub fn replay(
             };
             let calendars = &mut other.calendars;
             job.calendar = Some(*narrowed.entry((calendar, at)).or_insert_with(|| {
-                calendars.push(vec![kept.clone()]);
+                let to = match too_late {
+                    TooLate::Out => at + 1,
+                    TooLate::Later => windows.len(),
+                };
+                calendars.push(windows[at..to].to_vec());
                 calendars.len() - 1
             }));
         }

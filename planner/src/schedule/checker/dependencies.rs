@@ -111,9 +111,11 @@ fn outside(
         }
         for (pool, it) in problem.pools.iter().enumerate() {
             let own = step.needs.get(pool).copied().unwrap_or_default();
+            let lasts = slot.begins < slot.ends;
             let others = schedule.steps.iter().filter(|other| {
                 let at_its_start = other.begins <= slot.begins && slot.begins < other.ends;
-                at_its_start && other.workload != slot.workload
+                // A step that takes no time takes nothing from anybody.
+                lasts && at_its_start && other.workload != slot.workload
             });
             let needs = others.filter_map(|other| {
                 let step = problem.workloads[other.workload].step.as_ref()?;
