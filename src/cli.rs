@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{
     apply, approve, completions, controller, coverage, crd, demo, diff, explain, fmt, import_csv,
-    init, inventory, man, notice, plan, ready, remedy, render, report, retry, schema, start,
-    status, stop, validate,
+    init, inventory, man, notice, plan, ready, remedy, render, report, retry, schema, simulate,
+    start, status, stop, validate,
 };
 
 /// Plan and run the move of a fleet of virtual machines into Harvester
@@ -72,6 +72,7 @@ pub enum Verb {
     Diff(diff::Arguments),
     Render(render::Arguments),
     Explain(explain::Arguments),
+    Simulate(simulate::Arguments),
     Coverage(coverage::Arguments),
     Remedy(remedy::Arguments),
     Report(report::Arguments),
@@ -104,6 +105,7 @@ impl Verb {
             Self::Diff(arguments) => diff::run(&arguments, output),
             Self::Render(arguments) => render::run(&arguments, output),
             Self::Explain(arguments) => explain::run(&arguments, output),
+            Self::Simulate(arguments) => simulate::run(&arguments, output),
             Self::Coverage(arguments) => coverage::run(&arguments, output),
             Self::Remedy(arguments) => remedy::run(&arguments, output),
             Self::Report(arguments) => report::run(&arguments, output),

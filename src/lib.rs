@@ -37,6 +37,7 @@ mod report;
 pub mod retry;
 pub mod runtime;
 pub mod schema;
+pub mod simulate;
 pub mod start;
 pub mod status;
 pub mod stop;

@@ -37,6 +37,7 @@ pub mod remedy;
 pub mod report;
 pub mod resolve;
 pub mod schedule;
+pub mod simulate;
 pub mod tradeoff;
 mod unplaced;
 pub mod waves;

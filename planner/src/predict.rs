@@ -34,15 +34,7 @@ pub(crate) fn predict(
     inventory: &Inventory,
 ) -> Predicted {
     let learned = Learned::of(inventory);
-    let index = Index::of(inventory);
-    let rates: BTreeMap<&VmKey, &Rates> = problem
-        .jobs
-        .iter()
-        .filter_map(|job| {
-            let rates = learned.rates(&job.vm.source, job.size.disks.0, index.vm(&job.vm))?;
-            Some((&job.vm, rates))
-        })
-        .collect();
+    let rates = rates(problem, &learned, inventory);
     let of = |job: &Job| {
         rates.get(&job.vm).map_or(job.estimates, |rates| {
             job.estimates.measured(&job.size, rates)
@@ -85,12 +77,7 @@ pub(crate) fn predict(
             .slots
             .sort_by(|a, b| (a.times.created, &a.vm).cmp(&(b.times.created, &b.vm)));
     }
-    let assumed = u64::from(plan.assumptions.spread.0);
-    let spread = |job: &Job| match rates.get(&job.vm) {
-        // A median of many is surer than one of few: its error falls with the root of their number.
-        Some(rates) => rates.spread / (rates.samples as u64).isqrt().max(1),
-        None => assumed,
-    };
+    let spread = |job: &Job| Uncertain::of(plan, rates.get(&job.vm).copied()).common;
     let occurrences: BTreeMap<&VmKey, _> = schedule
         .slots
         .iter()
@@ -121,4 +108,61 @@ pub(crate) fn predict(
         band,
         findings,
     }
+}
+
+/// What was measured of imports like each job, where that is enough.
+fn rates<'a>(
+    problem: &'a Problem,
+    learned: &'a Learned,
+    inventory: &Inventory,
+) -> BTreeMap<&'a VmKey, &'a Rates> {
+    let index = Index::of(inventory);
+    let measured = problem.jobs.iter().filter_map(|job| {
+        let rates = learned.rates(&job.vm.source, job.size.disks.0, index.vm(&job.vm))?;
+        Some((&job.vm, rates))
+    });
+    measured.collect()
+}
+
+/// By how many hundredths durations may be longer than predicted: in one of ten cases by more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Uncertain {
+    /// All imports of a source together.
+    pub common: u64,
+    /// Each by itself.
+    pub own: u64,
+}
+
+impl Uncertain {
+    /// Of an import like those that were measured, if any were. A median of many is surer than one of
+    /// few: its error falls with the root of their number. What is assumed may be off as a whole.
+    fn of(plan: &ResolvedPlan, measured: Option<&Rates>) -> Self {
+        let assumed = u64::from(plan.assumptions.spread.0);
+        measured.map_or(
+            Self {
+                common: assumed,
+                own: assumed,
+            },
+            |rates| Self {
+                common: rates.spread / (rates.samples as u64).isqrt().max(1),
+                own: rates.spread,
+            },
+        )
+    }
+}
+
+/// How sure the durations of each job are.
+pub(crate) fn uncertainties(
+    plan: &ResolvedPlan,
+    problem: &Problem,
+    inventory: &Inventory,
+) -> BTreeMap<VmKey, Uncertain> {
+    let learned = Learned::of(inventory);
+    let rates = rates(problem, &learned, inventory);
+    let jobs = problem.jobs.iter();
+    jobs.map(|job| {
+        let measured = rates.get(&job.vm).copied();
+        (job.vm.clone(), Uncertain::of(plan, measured))
+    })
+    .collect()
 }

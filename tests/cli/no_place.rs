@@ -70,3 +70,29 @@ fn told_with_a_way_out() {
     let shown = cases.map(|(case, folder)| told(case, &folder));
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+// How sure the times are: the same numbers each time, for people and for programs, and nothing is
+// written.
+#[test]
+fn simulated() {
+    let folder = erp();
+    let before = folder.run(&["plan", ".", "--check"]);
+    assert_eq!(before.code, Some(0), "{before}");
+    let text = folder.run(&["simulate", ".", "--runs", "20"]);
+    assert_eq!(text.code, Some(0), "{text}");
+    assert_eq!(
+        text.stdout,
+        folder.run(&["simulate", ".", "--runs", "20"]).stdout
+    );
+    let json = folder.run(&["simulate", ".", "--runs", "20", "-o", "json"]);
+    let value: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(value["schema"], "windrow.simulation/1");
+    assert_eq!((&value["runs"], &value["seed"]), (&20.into(), &1.into()));
+    assert!(
+        text.stdout
+            .starts_with("erp: 20 runs on the engine's model"),
+        "{text}"
+    );
+    assert_eq!(folder.run(&["simulate", ".", "--runs", "0"]).code, Some(2));
+    assert_eq!(folder.run(&["plan", ".", "--check"]).code, Some(0));
+}

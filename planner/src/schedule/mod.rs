@@ -44,6 +44,8 @@ use crate::graph::{Cycle, Dag};
 use decode::Mode;
 use flow::Flow;
 
+pub(crate) use flow::Chance;
+
 pub use bound::LowerBound;
 pub use budget::Budget;
 pub use checker::{Violation, check_schedule};

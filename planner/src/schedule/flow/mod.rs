@@ -24,7 +24,7 @@ use schemas::units::Seconds;
 
 use super::{Budget, Problem, Rule};
 use anneal::Anneal;
-pub(super) use anneal::Chance;
+pub(crate) use anneal::Chance;
 use dispatch::{Windows, dispatch};
 use line::{Line, State};
 use model::{Lists, Model, NEVER, Times};
