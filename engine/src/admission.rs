@@ -10,7 +10,7 @@ use schemas::site::{Admission, Assumptions};
 use schemas::units::Seconds;
 use schemas::wave::WaveSize;
 
-use crate::profile::Profile;
+use crate::profile::{Lasts, Part, Profile};
 use crate::time::Millis;
 
 /// Room between the moment at which images are predicted to be in and the look that finds the next
@@ -79,20 +79,20 @@ pub fn lead(profile: &Profile, kind: SourceKind, shutdown: Millis) -> Millis {
     create_to_export(profile, kind, shutdown).saturating_sub(profile.call(kind))
 }
 
-/// From an import's creation until its machine is ready, on an idle engine: the guest's shutdown as
-/// the engine sees it, the export, the images and the boot, with the engine's own steps between
-/// them. Rounded up: a plan must not promise what the last second breaks.
-pub fn cut(
-    profile: &Profile,
-    kind: SourceKind,
-    shutdown: Seconds,
-    (export, images, boot): (Seconds, Seconds, Seconds),
-) -> Seconds {
-    let until_export = create_to_export(profile, kind, shutdown.into());
+/// From an import's creation, or from when it is sent into its cut, until its machine is ready, on an
+/// idle engine: the guest's shutdown as the engine sees it, and what follows it in the cut, with the
+/// engine's own steps between. Rounded up: a plan must not promise what the last second breaks.
+pub fn cut(profile: &Profile, kind: SourceKind, lasts: impl Fn(Lasts) -> Seconds) -> Seconds {
+    let until_export = create_to_export(profile, kind, lasts(Lasts::Shutdown).into());
     // After the export: two status writes, the images' evaluation, the machine's creation.
     let steps = profile.step * 3 + profile.create_machine;
     let engine = until_export + steps + Millis(999);
-    engine.seconds() + export + images + boot
+    let phases = profile.of(Part::Cut).map(|phase| phase.lasts);
+    let rest: Seconds = phases
+        .filter(|phase| *phase != Lasts::Shutdown)
+        .map(lasts)
+        .sum();
+    engine.seconds() + rest
 }
 
 /// The longest that a cut of this size takes in nine of ten cases (P90), by the rates that a wave
@@ -110,12 +110,20 @@ pub fn cut_p90(
         // A guest that takes longer has its power cut.
         SourceKind::Vmware | SourceKind::Openstack => rates.shutdown.0.min(shutdown_timeout),
     };
-    let phases = (
-        size.transfer.0.at_rate(rates.export_bytes_per_second.0),
-        size.disks.0.at_rate(rates.image_bytes_per_second.0),
-        rates.boot.0,
-    );
-    rates.spread.longer(cut(profile, kind, shutdown, phases))
+    let transfer = size.transfer.0.at_rate(rates.export_bytes_per_second.0);
+    rates.spread.longer(cut(profile, kind, |lasts| match lasts {
+        Lasts::Shutdown => shutdown,
+        Lasts::Transfer => transfer,
+        Lasts::Changes(hundredths) => changes(transfer, hundredths),
+        Lasts::Disks => size.disks.0.at_rate(rates.image_bytes_per_second.0),
+        Lasts::Boot => rates.boot.0,
+        Lasts::Nothing => Seconds::ZERO,
+    }))
+}
+
+/// How long so many hundredths of a transfer take, rounded up.
+pub fn changes(transfer: Seconds, hundredths: u64) -> Seconds {
+    Seconds((transfer.0 * hundredths).div_ceil(100))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 //!
 //! The map:
 //! - [`footprint`]: how much scratch an import needs, and what its export moves;
-//! - [`profile`]: the engine's limits, polls and phases, as data;
+//! - [`profile`]: an engine's pools, phases and polls, as data;
 //! - [`import`]: what the simulation is told of one import;
-//! - [`sim`]: the engine on a virtual clock; created, deleted, touched, killed, observed;
+//! - [`sim`]: vm-import-controller on a virtual clock; created, deleted, touched, killed, observed;
+//! - [`flow`]: any profile on a virtual clock, without faults: phases that follow each other;
 //! - [`admission`]: when the next import is due, given the one before;
 //! - [`time`]: the virtual clock's unit.
 //!
@@ -17,12 +18,14 @@
 //! the same calls give the same changes on every machine.
 
 pub mod admission;
+pub mod flow;
 pub mod footprint;
 pub mod import;
 pub mod profile;
 pub mod sim;
 pub mod time;
 
+pub use flow::Flow;
 pub use import::{DiskSpec, Fault, Guest, ImportSpec, Timing};
 pub use profile::Profile;
 pub use sim::{Change, Import, ImportId, Sim, What};

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use engine::profile::{Phase, PhaseName, Profile};
+use engine::admission::changes;
+use engine::profile::{Lasts, Phase, PhaseName, Profile};
 use schemas::inventory::SourceKind;
 use schemas::site::Assumptions;
 use schemas::units::{Bytes, Seconds};
@@ -129,29 +130,37 @@ impl Estimates {
         }
     }
 
-    /// Of one phase. What the engine does after the machine is ready takes none of our time.
-    pub fn of(&self, phase: PhaseName) -> Seconds {
-        match phase {
-            PhaseName::Shutdown => self.shutdown.value,
-            PhaseName::Export => self.export.value,
-            PhaseName::Images => self.images.value,
-            PhaseName::Boot => self.boot.value,
-            PhaseName::Release => Seconds::ZERO,
+    /// What a phase lasts for.
+    pub fn of(&self, lasts: Lasts) -> Seconds {
+        match lasts {
+            Lasts::Shutdown => self.shutdown.value,
+            Lasts::Transfer => self.export.value,
+            Lasts::Changes(hundredths) => changes(self.export.value, hundredths),
+            Lasts::Disks => self.images.value,
+            Lasts::Boot => self.boot.value,
+            // What the engine does after the machine is ready takes none of our time.
+            Lasts::Nothing => Seconds::ZERO,
         }
+    }
+
+    /// One phase of an engine; nothing, where it has none of that name.
+    pub fn phase(&self, profile: &Profile, name: PhaseName) -> Seconds {
+        let phase = profile.phase(name);
+        phase.map_or(Seconds::ZERO, |phase| self.of(phase.lasts))
     }
 
     /// How long the application is down at least: the phases in which its guest is.
     pub fn downtime(&self, profile: &Profile) -> Seconds {
         let down = |phase: &&Phase| phase.guest_down;
         let phases = profile.phases.iter().filter(down);
-        phases.map(|phase| self.of(phase.name)).sum()
+        phases.map(|phase| self.of(phase.lasts)).sum()
     }
 
-    /// From the import's creation until its machine is ready, on an idle engine: the engine's own
-    /// steps and polls included, rounded up. This much of a window must be left.
+    /// From the import's creation, or from when it is sent into its cut, until its machine is ready, on
+    /// an idle engine: the engine's own steps and polls included, rounded up. This much of a window
+    /// must be left.
     pub fn cut(&self, profile: &Profile, kind: SourceKind) -> Seconds {
-        let phases = (self.export.value, self.images.value, self.boot.value);
-        engine::admission::cut(profile, kind, self.shutdown.value, phases)
+        engine::admission::cut(profile, kind, |lasts| self.of(lasts))
     }
 }
 

@@ -122,6 +122,7 @@ fn reasons(planned: &Planned, width: usize) -> String {
             "{} would write files of the same name (N03)",
             name(with)
         )),
+        Held::Stage => Some("its disks are still copied ahead".to_owned()),
         Held::Step { step } => Some(format!("the step `{step}` has to end first")),
         Held::Host { host } => Some(format!("all slots of {host} are taken")),
         Held::Room { resource } => Some(format!("its target has no {resource} left")),

@@ -34,7 +34,7 @@ use schemas::units::Bytes;
 use schemas::upstream::ImportState;
 
 use crate::import::{ImportSpec, Timing};
-use crate::profile::Profile;
+use crate::profile::{PhaseName, Profile};
 use crate::time::Millis;
 
 pub use scratch::{File, Scratch};
@@ -162,7 +162,7 @@ impl Sim {
     /// A running engine without imports, at the clock's origin.
     pub fn new(profile: Profile) -> Self {
         Self {
-            images: ImagePool::new(profile.images_share),
+            images: ImagePool::new(profile.shares(PhaseName::Images)),
             profile,
             now: Millis::ZERO,
             imports: Vec::new(),

@@ -13,6 +13,7 @@ use schemas::upstream::{ImportState, condition};
 use super::*;
 use crate::admission::{Ahead, Due, create_to_export, due, lead};
 use crate::import::{DiskSpec, Fault, Guest, archive_name, file_names};
+use crate::profile::Capacity;
 
 const MINUTE: Millis = Millis::from_minutes(1);
 
@@ -41,10 +42,9 @@ fn import(n: usize) -> ImportSpec {
 
 /// The engine of that page: images do not share bandwidth.
 fn profile() -> Profile {
-    Profile {
-        images_share: false,
-        ..Profile::vm_import()
-    }
+    let mut profile = Profile::vm_import();
+    profile.pools[1].capacity = Capacity::Slots(u32::MAX);
+    profile
 }
 
 /// An OVA as in measured §2: 34 MB archive at 4 MB/s, one disk of 64 MiB, half of it filled.

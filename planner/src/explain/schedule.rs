@@ -122,6 +122,7 @@ fn not_earlier(subject: &Subject<'_>, slot: &Slot, clock: &Clock) -> String {
             "not earlier because `{}`, which uses the same scratch files (N03), was under way",
             name(with)
         ),
+        Held::Stage => "not earlier because its disks were still copied ahead".to_owned(),
         Held::Step { step } => format!("not earlier because the step `{step}` had not ended"),
         Held::Host { host } => {
             format!("not earlier because host `{host}` exports as many as it may")

@@ -14,6 +14,7 @@ mod windows;
 use std::collections::BTreeMap;
 
 use engine::admission::create_to_export;
+use engine::profile::PhaseName;
 use schemas::ids::VmKey;
 use schemas::units::Seconds;
 
@@ -102,7 +103,8 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
     for (target, it) in problem.targets.iter().enumerate() {
         let own = |job: &usize| {
             let job = &problem.jobs[*job];
-            job.target == target && job.size.peak.0 <= it.usable
+            let peak = job.holds(it.profile.holds_from(PhaseName::Shutdown));
+            job.target == target && peak <= it.usable
         };
         let own: Vec<usize> = (0..problem.jobs.len()).filter(own).collect();
         let jobs: Vec<Bounded> = own
@@ -112,11 +114,11 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
                 Bounded {
                     head: head[*at],
                     lead: lead(problem, job),
-                    export: job.estimates.export.value.0,
-                    images: job.estimates.images.value.0,
-                    boot: job.estimates.boot.value.0,
+                    export: export(problem, job),
+                    images: lasts(problem, job, PhaseName::Images),
+                    boot: lasts(problem, job, PhaseName::Boot),
                     tail: tail[*at],
-                    size: job.size.resident.0.0,
+                    size: job.holds(it.profile.holds_from(PhaseName::Images)).0,
                 }
             })
             .collect();
@@ -133,7 +135,8 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
             &mut bound.by_exporter,
             machine::exporter(problem, it, &own, &jobs),
         );
-        if it.profile.exporters == 1 {
+        let alone = it.profile.at_once(PhaseName::Export) == Some(1);
+        if alone {
             most(&mut bound.by_preemption, machine::preemptive(&jobs));
         }
         most(
@@ -142,7 +145,6 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
         );
         most(&mut bound.by_images, machine::images(it, &jobs));
         most(&mut bound.by_scratch, volume::area(it.usable.0, &jobs));
-        let alone = it.profile.exporters == 1;
         most(
             &mut bound.by_exclusion,
             volume::exclusion(it.usable.0, &jobs, alone),
@@ -163,6 +165,16 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
     bound
 }
 
+/// How long a phase of the cut lasts.
+fn lasts(problem: &Problem, job: &Job, phase: PhaseName) -> u64 {
+    let profile = &problem.targets[job.target].profile;
+    job.estimates.phase(profile, phase).0
+}
+
+fn export(problem: &Problem, job: &Job) -> u64 {
+    lasts(problem, job, PhaseName::Export)
+}
+
 /// From its creation to its export, on an idle engine.
 fn lead(problem: &Problem, job: &Job) -> u64 {
     let profile = &problem.targets[job.target].profile;
@@ -174,12 +186,14 @@ fn lead(problem: &Problem, job: &Job) -> u64 {
 /// follows its end.
 fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
     let links = Links::new(problem);
-    let rest = |job: &Job| job.estimates.images.value.0 + job.estimates.boot.value.0;
+    let rest = |job: &Job| {
+        lasts(problem, job, PhaseName::Images) + lasts(problem, job, PhaseName::Boot)
+    };
     let mut head: Vec<u64> = vec![0; problem.jobs.len()];
     let mut done: Vec<u64> = vec![0; problem.workloads.len()];
     let ends = |head: &[u64], at: usize| {
         let job = &problem.jobs[at];
-        head[at] + job.estimates.export.value.0 + rest(job) + job.gate.0
+        head[at] + export(problem, job) + rest(job) + job.gate.0
     };
     // Single dependencies may lead back to a workload that was looked at: each pass is a bound.
     for _ in 0..PASSES {
@@ -195,7 +209,8 @@ fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
                     .iter()
                     .map(|other| ends(&head, *other))
                     .max();
-                let created = opens.max(single.unwrap_or(0));
+                let staged = lasts(problem, job, PhaseName::Stage);
+                let created = opens.max(single.unwrap_or(0)).max(staged);
                 let created = windows::first_start(problem, job, created);
                 head[at] = head[at].max(created + lead(problem, job));
                 done[workload] = done[workload].max(ends(&head, at));
@@ -215,7 +230,7 @@ fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
                 let job = &problem.jobs[at];
                 let from_start = |at: usize| {
                     let job = &problem.jobs[at];
-                    lead(problem, job) + job.estimates.export.value.0
+                    lead(problem, job) + export(problem, job)
                 };
                 let single = links.after[at]
                     .iter()

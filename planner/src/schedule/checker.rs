@@ -8,6 +8,8 @@ mod limits;
 
 use std::collections::BTreeMap;
 
+use engine::Profile;
+use engine::profile::{Part, PhaseName};
 use schemas::ids::VmKey;
 use schemas::units::{Bytes, Seconds};
 
@@ -56,6 +58,12 @@ pub enum Violation {
         takes: Seconds,
         /// As estimated.
         needs: Seconds,
+    },
+    /// Sent into its cut on an engine that copies ahead, and never copied.
+    #[error("`{vm}` is cut over and was not copied ahead")]
+    NotStaged {
+        /// Which VM.
+        vm: VmKey,
     },
     /// More at once than there is room for.
     #[error("at {at} there are {count} {what} on {place}, {most} are allowed")]
@@ -173,7 +181,7 @@ pub fn check_schedule(problem: &Problem, schedule: &Schedule) -> Vec<Violation> 
         }
     }
     for (job, slot) in &pairs {
-        steps(job, slot, &mut found);
+        steps(&problem.targets[job.target].profile, job, slot, &mut found);
         windows(problem, job, slot, &mut found);
     }
     for target in 0..problem.targets.len() {
@@ -214,7 +222,7 @@ fn placement(problem: &Problem, schedule: &Schedule) -> Vec<Violation> {
 }
 
 /// Its own steps follow each other, and none is shorter than it can be.
-fn steps(job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
+fn steps(profile: &Profile, job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
     let t = &slot.times;
     let order = [
         ("created", t.created),
@@ -236,24 +244,59 @@ fn steps(job: &Job, slot: &Slot, found: &mut Vec<Violation>) {
             });
         }
     }
-    let estimates = &job.estimates;
-    let phases = [
-        ("shutdown", t.created, t.off, estimates.shutdown.value),
-        ("export", t.export_start, t.exported, estimates.export.value),
-        ("images", t.exported, t.images_in, estimates.images.value),
-        ("boot", t.machine, t.ready, estimates.boot.value),
-    ];
-    for (phase, from, to, needs) in phases {
-        let takes = to.saturating_sub(from);
+    for phase in profile.phases {
+        let Some((from, to)) = span(profile, phase.name, job, slot) else {
+            found.push(Violation::NotStaged {
+                vm: slot.vm.clone(),
+            });
+            continue;
+        };
+        let (takes, needs) = (to.saturating_sub(from), job.estimates.of(phase.lasts));
         // Both ends are rounded down to whole seconds.
         if takes + Seconds(1) < needs {
             found.push(Violation::TooFast {
                 vm: slot.vm.clone(),
-                phase,
+                phase: called(phase.name),
                 takes,
                 needs,
             });
         }
+        if phase.part == Part::Stage && to > slot.times.created {
+            found.push(Violation::Backwards {
+                vm: slot.vm.clone(),
+                step: "created",
+                before: "copied ahead",
+            });
+        }
+    }
+}
+
+/// When a phase is under way; nothing for a stage that never was. Images may have waited for their turn:
+/// only their end is told.
+fn span(profile: &Profile, phase: PhaseName, job: &Job, slot: &Slot) -> Option<(Seconds, Seconds)> {
+    let t = &slot.times;
+    Some(match phase {
+        PhaseName::Stage => slot.stage?,
+        PhaseName::Shutdown => (t.created, t.off),
+        PhaseName::Export => (t.export_start, t.exported),
+        PhaseName::Images if profile.shares(phase) => (t.exported, t.images_in),
+        PhaseName::Images => {
+            let lasts = job.estimates.phase(profile, phase);
+            (t.images_in.saturating_sub(lasts).max(t.exported), t.images_in)
+        }
+        PhaseName::Boot => (t.machine, t.ready),
+        PhaseName::Release => (t.running, t.released),
+    })
+}
+
+fn called(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Stage => "stage",
+        PhaseName::Shutdown => "shutdown",
+        PhaseName::Export => "export",
+        PhaseName::Images => "images",
+        PhaseName::Boot => "boot",
+        PhaseName::Release => "release",
     }
 }
 
@@ -290,8 +333,9 @@ fn scratch(problem: &Problem, target: usize, own: &[(&Job, &Slot)], found: &mut 
     // What becomes free at a time is free for what starts then: releases come first.
     let mut events: Vec<(Seconds, u8, Bytes)> = Vec::with_capacity(own.len() * 3);
     for (job, slot) in own {
-        let (resident, times) = (job.size.resident.0, &slot.times);
-        let peak = job.size.peak.0.max(resident);
+        let holds_from = |phase| job.holds(limit.profile.holds_from(phase));
+        let (peak, resident) = (holds_from(PhaseName::Export), holds_from(PhaseName::Images));
+        let times = &slot.times;
         events.push((times.released, 0, resident));
         events.push((times.exported, 1, resident));
         events.push((times.exported, 2, peak));

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::admission::{Ahead, Due, due, lead};
+use engine::profile::PhaseName;
 use engine::{Guest, ImportSpec, Millis, Timing};
 use schemas::ids::VmKey;
 use schemas::units::{Bytes, Seconds};
@@ -45,10 +46,12 @@ pub(super) struct Prepared {
     pub until_gone: Millis,
     /// Positions of those that it excludes, on its target.
     pub excludes: Vec<usize>,
+    /// The most that it holds of the scratch.
     pub peak: Bytes,
-    pub resident: Bytes,
     /// Position of the service that it must be together with.
     pub service: Option<usize>,
+    /// It is copied ahead.
+    staged: bool,
     /// It can never be placed.
     pub hopeless: Option<super::UnplacedReason>,
 }
@@ -143,9 +146,9 @@ impl Prepared {
             lead: lead(profile, job.kind, shutdown),
             until_gone: Millis::from(cut) + profile.ready_poll,
             excludes: Vec::new(),
-            peak: job.size.peak.0.max(job.size.resident.0),
-            resident: job.size.resident.0,
+            peak: job.holds(profile.holds_from(PhaseName::Shutdown)),
             service: None,
+            staged: profile.has_stage(),
             hopeless: None,
         }
     }
@@ -157,8 +160,12 @@ pub(super) struct Lane {
     /// Jobs under way, and what they may hold of the scratch; sorted.
     pub live: Vec<(usize, Bytes)>,
     pub held: Bytes,
-    /// Created and not exported.
+    /// Created, and not through the phase that only some may be in at once.
     pub in_front: usize,
+    /// That phase, and how many those are.
+    narrow: Option<(PhaseName, usize)>,
+    /// Ranks of the jobs whose stage has not begun, most urgent first.
+    unstaged: Vec<u32>,
     last: Option<usize>,
     created: usize,
     /// Ranks of the jobs that wait for nobody, most urgent first.
@@ -235,6 +242,8 @@ impl<'a> Decoder<'a> {
             rank[*job] = u32::try_from(place).expect("far fewer than 2³² jobs");
         }
         let lane = |target: &super::Target| Lane {
+            narrow: target.profile.narrow().map(|(phase, most)| (phase.name, most as usize)),
+            unstaged: Vec::new(),
             engine: Engine::new(&target.profile, problem.jobs.len()),
             live: Vec::new(),
             held: target.occupied.iter().map(|it| it.bytes).sum(),
@@ -256,6 +265,13 @@ impl<'a> Decoder<'a> {
         }
         for list in &mut fixed {
             list.sort_unstable_by_key(|(at, job)| (Reverse(*at), rank[*job]));
+        }
+        for job in &order {
+            let it = &problem.jobs[*job];
+            let staged = problem.targets[it.target].profile.has_stage();
+            if staged && estate.jobs[*job].hopeless.is_none() {
+                lanes[it.target].unstaged.push(rank[*job]);
+            }
         }
         if mode == Mode::Exact {
             for job in order.iter().rev() {
@@ -313,6 +329,7 @@ impl<'a> Decoder<'a> {
         let mut events = Vec::new();
         loop {
             for lane in 0..self.lanes.len() {
+                self.begin_stages(lane);
                 while self.admit(lane) {}
             }
             let lanes = self.lanes.iter();
@@ -401,13 +418,25 @@ impl<'a> Decoder<'a> {
         let host = |job: usize| self.estate.problem.jobs[job].host;
         let target = &mut self.lanes[lane];
         match event {
-            Event::Exported(job) => {
-                target.in_front -= 1;
-                target.hold(job, self.estate.jobs[job].resident);
+            Event::Ended(job, PhaseName::Stage) => {
+                if self.waits.staged(self.estate.problem, job) {
+                    self.waits.ready_at[job] = self.now;
+                    self.ready(job);
+                }
+            }
+            Event::Ended(job, phase) => {
                 target.look = true;
-                if let Some(host) = host(job) {
-                    self.on_host[host] -= 1;
-                    self.look_everywhere();
+                if target.narrow.is_some_and(|(narrow, _)| narrow == phase) {
+                    target.in_front -= 1;
+                }
+                if phase == PhaseName::Export {
+                    let profile = &self.estate.problem.targets[lane].profile;
+                    let hold = profile.holds_from(PhaseName::Images);
+                    target.hold(job, self.estate.problem.jobs[job].holds(hold));
+                    if let Some(host) = host(job) {
+                        self.on_host[host] -= 1;
+                        self.look_everywhere();
+                    }
                 }
             }
             Event::Further => target.look = true,
@@ -456,6 +485,31 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Begins the stages that have room, in the order. Nothing but that binds them; room on the target is
+    /// taken from here on.
+    fn begin_stages(&mut self, lane: usize) {
+        let problem = self.estate.problem;
+        let mut place = 0;
+        while let Some(rank) = self.lanes[lane].unstaged.get(place) {
+            let job = self.order[*rank as usize];
+            let (it, target) = (&problem.jobs[job], &mut self.lanes[lane]);
+            let room = problem.targets[lane].room.as_ref();
+            let storage = room.is_none_or(|room| {
+                target.used.storage + it.takes.storage <= room.storage
+            });
+            if !storage {
+                self.held[job] = Some((self.now, Hold::Room(super::Resource::Storage)));
+            }
+            if !storage || !target.engine.can_stage(it) {
+                place += 1;
+                continue;
+            }
+            target.unstaged.remove(place);
+            target.used.storage += it.takes.storage;
+            target.engine.stage(self.now, job, it);
+        }
+    }
+
     /// Creates the next import of a target, if one is due and may start; else notes when to look
     /// again.
     fn admit(&mut self, lane: usize) -> bool {
@@ -465,7 +519,7 @@ impl<'a> Decoder<'a> {
         }
         target.look = false;
         target.wake = None;
-        if target.in_front >= target.engine.in_front_max() {
+        if target.narrow.is_some_and(|(_, most)| target.in_front >= most) {
             return false;
         }
         let mut live: Option<Rc<[usize]>> = None;
@@ -532,13 +586,15 @@ impl<'a> Decoder<'a> {
         target
             .engine
             .create(now, job, it, &self.estate.jobs[job].spec);
-        target.in_front += 1;
+        target.in_front += usize::from(target.narrow.is_some());
         let at = target.live.partition_point(|(other, _)| *other < job);
         target.live.insert(at, (job, Bytes::ZERO));
         target.hold(job, self.estate.jobs[job].peak);
         target.used.memory += it.takes.memory;
         target.used.cpu_milli += it.takes.cpu_milli;
-        target.used.storage += it.takes.storage;
+        if !problem.targets[lane].profile.has_stage() {
+            target.used.storage += it.takes.storage;
+        }
         let place = target.created;
         target.created += 1;
         if let Some(host) = it.host {
@@ -574,6 +630,7 @@ impl<'a> Decoder<'a> {
                     let step = self.estate.problem.workloads[step].name.clone();
                     return Held::Step { step };
                 }
+                None if self.estate.jobs[job].staged => return Held::Stage,
                 None => {}
             }
         }
@@ -601,6 +658,7 @@ impl<'a> Decoder<'a> {
                     target: it.target,
                     place: *place,
                     window: window.clone(),
+                    stage: steps.stage.map(|(from, to)| (from.seconds(), to.seconds())),
                     times: SlotTimes {
                         created: steps.created.seconds(),
                         off: seconds(steps.off),

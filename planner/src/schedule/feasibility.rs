@@ -17,10 +17,10 @@ use super::{Job, Problem};
 pub struct Feasibility {
     /// The target.
     pub target: TargetName,
-    /// Time that its engine needs for the imports that keep windows: their exports, and the least
-    /// that admission leaves between them.
+    /// Time that its engine needs for the cuts that keep windows: their exports, and the least that
+    /// admission leaves between them.
     pub needs: Seconds,
-    /// Time of its engine in which the windows of these imports are open, exporters side by side.
+    /// Time of its engine in which the windows of these imports are open, as many at once as it takes.
     pub given: Seconds,
     /// Imports that keep windows.
     pub inside: usize,
@@ -79,11 +79,11 @@ pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
                 .collect();
             let open =
                 windows.map(|window| (window.from, window.to.saturating_sub(window.reserve)));
-            let exporters = u64::from(target.profile.exporters.max(1));
+            let at_once = target.profile.narrow().map_or(1, |(_, most)| u64::from(most.max(1)));
             Feasibility {
                 target: target.name.clone(),
                 needs: engine_time(problem, &inside),
-                given: Seconds(union(open.collect()).0.saturating_mul(exporters)),
+                given: Seconds(union(open.collect()).0.saturating_mul(at_once)),
                 inside: inside.len(),
                 off: off.len(),
                 needs_off: engine_time(problem, &off),
@@ -93,18 +93,22 @@ pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
     targets.filter(|it| it.inside > 0).collect()
 }
 
-/// Exports one after the other, and what admission leaves between them on an engine that blocks.
+/// What only some may do at once (exports, on vm-import-controller), one after the other, and what
+/// admission leaves between on an engine that blocks.
 fn engine_time(problem: &Problem, jobs: &[&Job]) -> Seconds {
     let time = jobs.iter().map(|job| {
         let profile = &problem.targets[job.target].profile;
         let estimates = &job.estimates;
+        let Some((phase, _)) = profile.narrow() else {
+            return Seconds::ZERO;
+        };
         let lead = create_to_export(profile, job.kind, estimates.shutdown.value.into()).seconds();
         let gap = match problem.admission {
-            _ if !profile.blocks => Seconds::ZERO,
+            _ if !profile.blocks() => Seconds::ZERO,
             Admission::Throughput => lead,
             Admission::Balanced | Admission::Downtime => lead.max(estimates.images.value),
         };
-        estimates.export.value + gap
+        estimates.of(phase.lasts) + gap
     });
     time.sum()
 }

@@ -102,6 +102,8 @@ pub struct Slot {
     pub place: usize,
     /// The window that it starts in, if it must keep one.
     pub window: Option<Window>,
+    /// From when to when its disks are copied ahead, on an engine that does so.
+    pub stage: Option<(Seconds, Seconds)>,
     /// Its predicted times.
     pub times: SlotTimes,
     /// What kept it from starting earlier.
@@ -122,7 +124,7 @@ impl Slot {
 /// Predicted times of one import, in seconds from the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotTimes {
-    /// The import is created.
+    /// The import is created; or, where it was copied ahead, its cut begins.
     pub created: Seconds,
     /// The guest is off; downtime begins.
     pub off: Seconds,
@@ -181,6 +183,8 @@ pub enum Held {
         /// Which.
         with: VmKey,
     },
+    /// Its disks were still copied ahead.
+    Stage,
     /// A step outside had not ended.
     Step {
         /// Its workload.

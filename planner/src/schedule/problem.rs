@@ -7,6 +7,7 @@
 //! nothing.
 
 use engine::Profile;
+use engine::profile::Hold;
 use schemas::ids::{OccurrenceId, TargetName, VmKey, VmName, WindowName, WorkloadName};
 use schemas::inventory::SourceKind;
 use schemas::site::Admission;
@@ -44,7 +45,7 @@ pub struct Problem {
 pub struct Target {
     /// Its name.
     pub name: TargetName,
-    /// Its engine: how many exports and images at once, whether an export blocks the others, polls.
+    /// Its engine: phases, pools, polls.
     pub profile: Profile,
     /// The scratch volume's size.
     pub capacity: Bytes,
@@ -202,12 +203,24 @@ pub struct Job {
     /// From `running` until its gate is predicted to hold.
     pub gate: Seconds,
     /// VMs whose machines must run, with their gates, before it is created, beside what its
-    /// workload waits for.
+    /// workload waits for. On an engine with a stage, this and all else here binds the cut alone.
     pub after: Vec<VmKey>,
     /// VMs that must not be under way at the same time (N03).
     pub excludes: Vec<VmKey>,
     /// How much its downtime counts.
     pub weight: u64,
+}
+
+impl Job {
+    /// What it holds of the scratch.
+    pub fn holds(&self, hold: Hold) -> Bytes {
+        let resident = self.size.resident.0;
+        match hold {
+            Hold::Nothing => Bytes::ZERO,
+            Hold::Resident => resident,
+            Hold::Peak => self.size.peak.0.max(resident),
+        }
+    }
 }
 
 impl Problem {

@@ -158,18 +158,19 @@ impl Estate<'_> {
             for job in &service_jobs {
                 self.jobs[*job].service = Some(self.services.len());
             }
-            // No less than its exports on one engine, or its longest cut.
-            let exports = (0..problem.targets.len()).map(|target| -> Seconds {
+            // No less than what only some may do at once on one engine, or its longest cut.
+            let narrow = (0..problem.targets.len()).filter_map(|target| -> Option<Seconds> {
+                let profile = &problem.targets[target].profile;
+                let (phase, at_once) = profile.narrow()?;
                 let own = service_jobs.iter().map(|job| &problem.jobs[*job]);
                 let own = own.filter(|job| job.target == target);
-                let exporters = u64::from(problem.targets[target].profile.exporters.max(1));
-                let all: Seconds = own.map(|job| job.estimates.export.value).sum();
-                Seconds(all.0 / exporters)
+                let all: Seconds = own.map(|job| job.estimates.of(phase.lasts)).sum();
+                Some(Seconds(all.0 / u64::from(at_once.max(1))))
             });
             let cuts = service_jobs
                 .iter()
                 .map(|job| problem.jobs[*job].cut_p90 + problem.jobs[*job].gate);
-            let needs = exports.chain(cuts).max().unwrap_or_default();
+            let needs = narrow.chain(cuts).max().unwrap_or_default();
             self.services.push(Service {
                 position,
                 jobs: service_jobs,
@@ -192,8 +193,8 @@ fn hopeless(problem: &Problem, job: &Job, prepared: &Prepared) -> Option<Unplace
             usable,
         });
     }
-    if job.host.is_some_and(|host| problem.hosts[host].slots == 0) || target.profile.exporters == 0
-    {
+    let closed = job.host.is_some_and(|host| problem.hosts[host].slots == 0);
+    if closed || target.profile.lacks_slots() {
         return Some(UnplacedReason::NoExporter);
     }
     let windows = &problem.calendars[job.calendar?];
@@ -241,7 +242,7 @@ impl Decoder<'_> {
             return Err(Hold::Host(host));
         }
         if let Some(room) = &problem.targets[it.target].room
-            && let Some(resource) = lacking(room, &lane.used, &it.takes)
+            && let Some(resource) = lacking(room, &lane.used, &self.takes_at_creation(it))
         {
             return Err(Hold::Room(resource));
         }
@@ -252,6 +253,15 @@ impl Decoder<'_> {
             return Err(Hold::Scratch(needs - usable, Rc::clone(live)));
         }
         Ok(window)
+    }
+
+    /// Storage is taken from the beginning of the stage on, where there is one.
+    fn takes_at_creation(&self, job: &Job) -> Room {
+        let staged = self.estate.problem.targets[job.target].profile.has_stage();
+        Room {
+            storage: if staged { Bytes::ZERO } else { job.takes.storage },
+            ..job.takes
+        }
     }
 
     /// What is fixed is created then; nothing else is put in front of it that would still be under way:

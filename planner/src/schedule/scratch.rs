@@ -1,5 +1,6 @@
 //! What is held of each target's scratch over time.
 
+use engine::profile::PhaseName;
 use schemas::forecast::ScratchStep;
 use schemas::units::{Bytes, Seconds};
 
@@ -17,8 +18,10 @@ pub(super) fn curves(problem: &Problem, slots: &[(usize, Slot)]) -> Vec<ScratchU
         }
     }
     for (job, slot) in slots {
-        let (size, times) = (&problem.jobs[*job].size, &slot.times);
-        let (peak, resident) = (signed(size.peak.0), signed(size.resident.0));
+        let (it, times) = (&problem.jobs[*job], &slot.times);
+        let profile = &problem.targets[slot.target].profile;
+        let holds_from = |phase| signed(it.holds(profile.holds_from(phase)));
+        let (peak, resident) = (holds_from(PhaseName::Export), holds_from(PhaseName::Images));
         changes[slot.target].extend([
             (times.export_start, peak),
             (times.exported, resident - peak),

@@ -339,7 +339,7 @@ fn checker_finds() {
         has(|v| matches!(
             v,
             Violation::TooMany {
-                what: "exports",
+                what: "exporters",
                 ..
             }
         )),

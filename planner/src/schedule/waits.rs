@@ -30,7 +30,7 @@ pub(super) struct Waits {
     open: Vec<u32>,
     /// By workload: what was the last of its dependencies.
     workload_opened_by: Vec<Last>,
-    /// By job: VMs and barriers that it waits for beside its workload.
+    /// By job: VMs and barriers that it waits for beside its workload, and its stage.
     own: Vec<u32>,
     job_opened_by: Vec<Last>,
     /// By barrier: jobs that are not done.
@@ -97,6 +97,7 @@ impl Waits {
         let mut own = vec![0; jobs];
         for (position, job) in problem.jobs.iter().enumerate() {
             links.members[job.workload].push(position);
+            own[position] += u32::from(problem.targets[job.target].profile.has_stage());
             for before in &links.after[position] {
                 links.followers[*before].push(position);
                 own[position] += 1;
@@ -148,6 +149,12 @@ impl Waits {
     /// Whether the job waits for nobody.
     pub fn is_ready(&self, problem: &Problem, job: usize) -> bool {
         self.own[job] == 0 && self.open[problem.jobs[job].workload] == 0
+    }
+
+    /// The stage of a job has ended; whether it waits for nobody any more.
+    pub fn staged(&mut self, problem: &Problem, job: usize) -> bool {
+        self.own[job] -= 1;
+        self.is_ready(problem, job)
     }
 
     /// Workloads with steps that wait for nobody at the start.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use engine::profile::PhaseName;
 use schemas::site::Admission;
 
 use super::super::{Problem, Target};
@@ -18,8 +19,11 @@ pub(super) fn exporter(problem: &Problem, target: &Target, own: &[usize], jobs: 
         .map(|job| job.images + job.boot)
         .min()
         .unwrap_or(0);
-    if !target.profile.blocks {
-        return head + exports.div_ceil(u64::from(target.profile.exporters.max(1))) + tail;
+    let Some(at_once) = target.profile.at_once(PhaseName::Export) else {
+        return 0;
+    };
+    if !target.profile.blocks() {
+        return head + exports.div_ceil(u64::from(at_once.max(1))) + tail;
     }
     // No import is created before the one before it is exported; and unless throughput is asked
     // for, none is exported before the images of the one before it are in.
@@ -74,10 +78,10 @@ pub(super) fn preemptive(jobs: &[Bounded]) -> u64 {
 /// All images, as many at once as there are slots; they share one bandwidth where the profile says
 /// so.
 pub(super) fn images(target: &Target, jobs: &[Bounded]) -> u64 {
-    let at_once = match (target.profile.images_share, target.profile.image_slots) {
-        (true, _) => 1,
-        (false, Some(slots)) => u64::from(slots.max(1)),
-        (false, None) => return 0,
+    let at_once = match target.profile.at_once(PhaseName::Images) {
+        Some(slots) => u64::from(slots.max(1)),
+        None if target.profile.shares(PhaseName::Images) => 1,
+        None => return 0,
     };
     let all: u64 = jobs.iter().map(|job| job.images).sum();
     let first = jobs

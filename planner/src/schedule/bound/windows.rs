@@ -1,5 +1,6 @@
 //! The bound by windows: what can be exported while they are open, and what may run on.
 
+use engine::profile::PhaseName;
 use schemas::units::Seconds;
 
 use super::super::{Job, Problem, Target, Window};
@@ -36,7 +37,7 @@ pub(super) fn across(
         return None;
     }
     let windows = &problem.calendars[calendar];
-    let exporters = u128::from(target.profile.exporters.max(1));
+    let exporters = u128::from(target.profile.at_once(PhaseName::Export)?.max(1));
     // An import is created in its window; its export begins later.
     let lead = jobs.iter().map(|job| job.lead).max()?;
     let closes = |window: &Window| window.last_start.min(window.to).0.saturating_add(lead);

@@ -3,27 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use engine::profile::{Capacity, Scope};
 use schemas::ids::{OccurrenceId, WindowName};
 use schemas::units::Seconds;
 
-use super::super::{Job, Problem, Resource, Room, Slot};
-use super::Violation;
+use super::super::{Job, Problem, Resource, Room, Slot, Target};
+use super::{Violation, span};
 
 pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
     let export = |slot: &Slot| (slot.times.export_start, slot.times.exported);
     for (target, it) in problem.targets.iter().enumerate() {
         let own = || pairs.iter().filter(move |(job, _)| job.target == target);
-        let exports = own().map(|(_, slot)| export(slot)).collect();
-        let most = u64::from(it.profile.exporters);
-        at_once(exports, "exports", it.name.as_str(), most, found);
-        if let (Some(slots), false) = (it.profile.image_slots, it.profile.images_share) {
-            let images = own().map(|(job, slot)| {
-                let ends = slot.times.images_in;
-                (ends.saturating_sub(job.estimates.images.value), ends)
-            });
-            let images = images.collect();
-            at_once(images, "images", it.name.as_str(), u64::from(slots), found);
-        }
+        pools(it, &own().copied().collect::<Vec<_>>(), found);
         let mut takes = Room::default();
         for (job, _) in own() {
             takes.memory += job.takes.memory;
@@ -50,6 +41,29 @@ pub(super) fn judge(problem: &Problem, pairs: &[(&Job, &Slot)], found: &mut Vec<
     }
     occurrences(pairs, found);
     services(problem, pairs, found);
+}
+
+/// No more of a pool of the engine is taken than there is, in any of its places.
+fn pools(target: &Target, own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
+    for pool in &target.profile.pools {
+        let Capacity::Slots(most) = pool.capacity else {
+            continue;
+        };
+        let mut spans: BTreeMap<Option<usize>, Vec<(Seconds, Seconds)>> = BTreeMap::new();
+        for phase in target.profile.phases {
+            let takes = phase.takes.iter().filter(|(name, _)| *name == pool.name);
+            let takes = takes.map(|(_, takes)| *takes as usize).sum();
+            for (job, slot) in own {
+                let place = job.host.filter(|_| pool.of == Scope::Host);
+                let span = span(&target.profile, phase.name, job, slot);
+                let spans = spans.entry(place).or_default();
+                spans.extend(span.iter().cycle().take(if span.is_some() { takes } else { 0 }));
+            }
+        }
+        for spans in spans.into_values() {
+            at_once(spans, pool.name, target.name.as_str(), u64::from(most), found);
+        }
+    }
 }
 
 /// No more of these at any time; what ends when another begins is not at the same time.

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use engine::Millis;
 use engine::admission::create_to_export;
+use engine::profile::{PhaseName, VM_IMPORT};
 use schemas::ids::VmKey;
 use schemas::units::Seconds;
 
@@ -48,8 +49,9 @@ impl Flow {
             return None;
         };
         let profile = &target.profile;
-        let plain = !profile.blocks
-            && !profile.images_share
+        let plain = !profile.blocks()
+            && profile.phases == VM_IMPORT
+            && !profile.shares(PhaseName::Images)
             && profile.step == Millis::ZERO
             && profile.create_machine == Millis::ZERO
             && target.occupied.is_empty()
@@ -68,7 +70,8 @@ impl Flow {
         });
         let windows = calendar.map_or(&[][..], |at| &problem.calendars[at]);
         let uncounted = windows.iter().all(|window| window.vms_max.is_none());
-        if !plain || !jobs_plain || !uncounted || profile.exporters == 0 {
+        let exporters = profile.at_once(PhaseName::Export)?;
+        if !plain || !jobs_plain || !uncounted || profile.lacks_slots() {
             return None;
         }
         let jobs = problem.by_vm();
@@ -112,11 +115,10 @@ impl Flow {
         let mean = u32::try_from(mean).ok()?;
         Some(Self {
             model: Model {
-                exporters: profile.exporters as usize,
+                exporters: exporters as usize,
                 slots: profile
-                    .image_slots
-                    .map_or(jobs.len(), |slots| slots as usize)
-                    .max(1),
+                    .at_once(PhaseName::Images)
+                    .map_or(jobs.len(), |slots| slots as usize),
                 scratch: signed(target.usable)?,
                 hosts,
                 windows,
