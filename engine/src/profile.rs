@@ -89,8 +89,6 @@ pub struct Phase {
     pub lasts: Lasts,
     /// Who begins it.
     pub by: By,
-    /// Whether an import that has come no further can still be taken back, and so planned anew.
-    pub interruptible: bool,
     /// Whether another attempt does it again.
     pub repeated: bool,
 }
@@ -173,7 +171,6 @@ const DOWN: Phase = Phase {
     scratch: Hold::Resident,
     lasts: Lasts::Nothing,
     by: By::Engine,
-    interruptible: false,
     repeated: true,
 };
 

@@ -156,6 +156,13 @@ impl Estimates {
         phases.map(|phase| self.of(phase.lasts)).sum()
     }
 
+    /// How long another attempt keeps the guest down after one that failed: what is done again.
+    pub fn retry(&self, profile: &Profile) -> Seconds {
+        let again = |phase: &&Phase| phase.guest_down && phase.repeated;
+        let phases = profile.phases.iter().filter(again);
+        phases.map(|phase| self.of(phase.lasts)).sum()
+    }
+
     /// From the import's creation, or from when it is sent into its cut, until its machine is ready, on
     /// an idle engine: the engine's own steps and polls included, rounded up. This much of a window
     /// must be left.

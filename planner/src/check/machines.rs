@@ -1,10 +1,13 @@
 //! The state that a VM is in, at its source and in the ledger.
 
+use engine::Profile;
 use schemas::finding::Severity;
+use schemas::inventory::Power;
 use schemas::machine::Stage;
 
 use super::Hit;
 use super::table::Check;
+use crate::estimate::Estimates;
 
 /// VMs that cannot be exported as they are.
 pub const V05: Check = Check {
@@ -72,11 +75,15 @@ pub const WR002: Check = Check {
                 _ => continue,
             };
             let wave = moved.wave.as_ref().map(|wave| format!(" in wave `{wave}`"));
+            let runs = vm.power != Some(Power::Off);
+            let size = vm.footprint.size();
+            let again = Estimates::new(&size, runs, &estate.plan.assumptions);
             let evidence = format!(
-                "record `{}` on {} {what}{}",
+                "record `{}` on {} {what}{}; another attempt takes {} with its guest off",
                 vm.record,
                 moved.target,
-                wave.unwrap_or_default()
+                wave.unwrap_or_default(),
+                again.retry(&Profile::vm_import())
             );
             hits.push(Hit::vm(vm, evidence));
         }

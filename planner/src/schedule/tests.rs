@@ -1,6 +1,7 @@
 //! The scheduler's laws, and what it does in the cases that matter.
 
 mod constraints;
+mod stage;
 
 use engine::Profile;
 use proptest::prelude::*;

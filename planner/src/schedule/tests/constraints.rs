@@ -3,7 +3,7 @@
 use super::*;
 
 /// A key as [`job`] gives it.
-fn key(n: usize) -> VmKey {
+pub(super) fn key(n: usize) -> VmKey {
     VmKey::new("cloud", format!("vm{n:04}").as_str())
 }
 
