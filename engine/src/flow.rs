@@ -251,7 +251,9 @@ impl Flow {
         let lasts = under.passage.lasts[phase];
         self.tell(now, phase, import, false);
         match shares {
-            None => self.timers.push(Reverse((now + lasts, Timer::End { phase, import }))),
+            None => self
+                .timers
+                .push(Reverse((now + lasts, Timer::End { phase, import }))),
             Some(pool) => {
                 self.work_until(now, pool);
                 let work = u128::from(lasts.0) * PARTS;
@@ -399,6 +401,9 @@ mod tests {
         }
         run(&mut flow);
         let begins = |import| flow.span(import, PhaseName::Export).0.map(|at| at.0);
-        assert_eq!([begins(0), begins(1), begins(2)], [Some(0), Some(10), Some(0)]);
+        assert_eq!(
+            [begins(0), begins(1), begins(2)],
+            [Some(0), Some(10), Some(0)]
+        );
     }
 }

@@ -186,9 +186,8 @@ fn lead(problem: &Problem, job: &Job) -> u64 {
 /// follows its end.
 fn heads_and_tails(problem: &Problem, dag: &Dag) -> (Vec<u64>, Vec<u64>) {
     let links = Links::new(problem);
-    let rest = |job: &Job| {
-        lasts(problem, job, PhaseName::Images) + lasts(problem, job, PhaseName::Boot)
-    };
+    let rest =
+        |job: &Job| lasts(problem, job, PhaseName::Images) + lasts(problem, job, PhaseName::Boot);
     let mut head: Vec<u64> = vec![0; problem.jobs.len()];
     let mut done: Vec<u64> = vec![0; problem.workloads.len()];
     let ends = |head: &[u64], at: usize| {

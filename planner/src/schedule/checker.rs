@@ -282,7 +282,10 @@ fn span(profile: &Profile, phase: PhaseName, job: &Job, slot: &Slot) -> Option<(
         PhaseName::Images if profile.shares(phase) => (t.exported, t.images_in),
         PhaseName::Images => {
             let lasts = job.estimates.phase(profile, phase);
-            (t.images_in.saturating_sub(lasts).max(t.exported), t.images_in)
+            (
+                t.images_in.saturating_sub(lasts).max(t.exported),
+                t.images_in,
+            )
         }
         PhaseName::Boot => (t.machine, t.ready),
         PhaseName::Release => (t.running, t.released),

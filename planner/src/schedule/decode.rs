@@ -242,7 +242,10 @@ impl<'a> Decoder<'a> {
             rank[*job] = u32::try_from(place).expect("far fewer than 2³² jobs");
         }
         let lane = |target: &super::Target| Lane {
-            narrow: target.profile.narrow().map(|(phase, most)| (phase.name, most as usize)),
+            narrow: target
+                .profile
+                .narrow()
+                .map(|(phase, most)| (phase.name, most as usize)),
             unstaged: Vec::new(),
             engine: Engine::new(&target.profile, problem.jobs.len()),
             live: Vec::new(),
@@ -494,9 +497,8 @@ impl<'a> Decoder<'a> {
             let job = self.order[*rank as usize];
             let (it, target) = (&problem.jobs[job], &mut self.lanes[lane]);
             let room = problem.targets[lane].room.as_ref();
-            let storage = room.is_none_or(|room| {
-                target.used.storage + it.takes.storage <= room.storage
-            });
+            let storage =
+                room.is_none_or(|room| target.used.storage + it.takes.storage <= room.storage);
             if !storage {
                 self.held[job] = Some((self.now, Hold::Room(super::Resource::Storage)));
             }
@@ -519,7 +521,10 @@ impl<'a> Decoder<'a> {
         }
         target.look = false;
         target.wake = None;
-        if target.narrow.is_some_and(|(_, most)| target.in_front >= most) {
+        if target
+            .narrow
+            .is_some_and(|(_, most)| target.in_front >= most)
+        {
             return false;
         }
         let mut live: Option<Rc<[usize]>> = None;

@@ -79,7 +79,10 @@ pub fn feasibility(problem: &Problem) -> Vec<Feasibility> {
                 .collect();
             let open =
                 windows.map(|window| (window.from, window.to.saturating_sub(window.reserve)));
-            let at_once = target.profile.narrow().map_or(1, |(_, most)| u64::from(most.max(1)));
+            let at_once = target
+                .profile
+                .narrow()
+                .map_or(1, |(_, most)| u64::from(most.max(1)));
             Feasibility {
                 target: target.name.clone(),
                 needs: engine_time(problem, &inside),

@@ -259,7 +259,11 @@ impl Decoder<'_> {
     fn takes_at_creation(&self, job: &Job) -> Room {
         let staged = self.estate.problem.targets[job.target].profile.has_stage();
         Room {
-            storage: if staged { Bytes::ZERO } else { job.takes.storage },
+            storage: if staged {
+                Bytes::ZERO
+            } else {
+                job.takes.storage
+            },
             ..job.takes
         }
     }

@@ -57,11 +57,21 @@ fn pools(target: &Target, own: &[(&Job, &Slot)], found: &mut Vec<Violation>) {
                 let place = job.host.filter(|_| pool.of == Scope::Host);
                 let span = span(&target.profile, phase.name, job, slot);
                 let spans = spans.entry(place).or_default();
-                spans.extend(span.iter().cycle().take(if span.is_some() { takes } else { 0 }));
+                spans.extend(
+                    span.iter()
+                        .cycle()
+                        .take(if span.is_some() { takes } else { 0 }),
+                );
             }
         }
         for spans in spans.into_values() {
-            at_once(spans, pool.name, target.name.as_str(), u64::from(most), found);
+            at_once(
+                spans,
+                pool.name,
+                target.name.as_str(),
+                u64::from(most),
+                found,
+            );
         }
     }
 }

@@ -95,7 +95,11 @@ fn warmed(mut problem: Problem) -> Problem {
 
 /// Most that are under way at once, by counting at every beginning.
 fn most_at_once(spans: &[(Seconds, Seconds)]) -> usize {
-    let at = |at: Seconds| spans.iter().filter(move |(from, to)| *from <= at && at < *to);
+    let at = |at: Seconds| {
+        spans
+            .iter()
+            .filter(move |(from, to)| *from <= at && at < *to)
+    };
     let counts = spans.iter().map(|(from, _)| at(*from).count());
     counts.max().unwrap_or(0)
 }
@@ -170,12 +174,7 @@ fn dependencies_bind_the_cut() {
     let (db, app) = (slot(&schedule, 0), slot(&schedule, 1));
     assert_eq!(app.stage.map(|(from, _)| from), Some(Seconds::ZERO));
     assert!(app.times.created >= db.times.running);
-    assert_eq!(
-        app.held,
-        Held::Dependency {
-            on: db.vm.clone()
-        }
-    );
+    assert_eq!(app.held, Held::Dependency { on: db.vm.clone() });
     assert_eq!(db.held, Held::Stage);
 }
 
@@ -215,9 +214,14 @@ fn checker_knows_stages() {
     let never = broken(&|slot| slot.stage = slot.stage.filter(|_| slot.vm != vm));
     assert_eq!(never, [Violation::NotStaged { vm: vm.clone() }]);
     let late = broken(&|slot| {
-        slot.stage = slot.stage.map(|(from, _)| (from, slot.times.created + Seconds(1)));
+        slot.stage = slot
+            .stage
+            .map(|(from, _)| (from, slot.times.created + Seconds(1)));
     });
-    assert!(late.iter().any(|v| matches!(v, Violation::Backwards { .. })));
+    assert!(
+        late.iter()
+            .any(|v| matches!(v, Violation::Backwards { .. }))
+    );
     let crowded = broken(&|slot| slot.stage = Some((Seconds::ZERO, Seconds(3600))));
     assert!(crowded.iter().any(|v| matches!(
         v,
@@ -227,7 +231,11 @@ fn checker_knows_stages() {
         }
     )));
     let hurried = broken(&|slot| slot.stage = slot.stage.map(|(_, to)| (to, to)));
-    assert!(hurried.iter().any(|v| matches!(v, Violation::TooFast { phase: "stage", .. })));
+    assert!(
+        hurried
+            .iter()
+            .any(|v| matches!(v, Violation::TooFast { phase: "stage", .. }))
+    );
 }
 
 // An engine with a pool that has nothing of what a phase takes lets nobody through, and says so.
