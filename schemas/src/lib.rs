@@ -31,6 +31,7 @@ pub mod plan;
 pub mod select;
 pub mod shown;
 pub mod site;
+pub mod status;
 pub mod suggest;
 pub mod units;
 pub mod upstream;

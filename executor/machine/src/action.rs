@@ -197,6 +197,8 @@ pub struct MachineView {
     pub state: MachineState,
     /// Its attempt, once there is one.
     pub attempt: Option<Attempt>,
+    /// When each step of that attempt came, as its record says.
+    pub times: schemas::machine::Times,
     /// When its guest went off and when it was ready again, as far as they are known.
     pub off: Option<jiff::Timestamp>,
     /// See `off`.

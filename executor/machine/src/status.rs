@@ -210,6 +210,7 @@ mod tests {
                 record: record_at("db"),
                 state,
                 attempt: None,
+                times: schemas::machine::Times::default(),
                 off: None,
                 ready: None,
             })

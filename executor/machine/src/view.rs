@@ -61,6 +61,9 @@ pub(crate) fn of(
             record: machine.record_at.clone(),
             state,
             attempt: entry.map(|entry| entry.record.spec.attempt.clone()),
+            times: entry
+                .map(|entry| entry.status.times.clone())
+                .unwrap_or_default(),
             off: entry.and_then(|entry| entry.status.times.off),
             ready: entry.and_then(ready),
         });

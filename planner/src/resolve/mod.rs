@@ -152,6 +152,13 @@ impl ResolvedPlan {
         Seconds(u64::try_from(seconds).unwrap_or(0))
     }
 
+    /// Whether a VM of this plan was moved and runs.
+    pub fn runs(&self, key: &VmKey) -> bool {
+        let gone = self.exclusions.binary_search_by(|gone| gone.key.cmp(key));
+        let reason = gone.ok().map(|at| &self.exclusions[at].reason);
+        matches!(reason, Some(ExclusionReason::Moved { .. }))
+    }
+
     /// The record of a VM of this plan, if it is to be moved or was.
     pub fn record(&self, key: &VmKey) -> Option<&ObjectName> {
         let moved = || {
@@ -428,6 +435,8 @@ pub enum ExclusionReason {
 /// What a ledger says of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
+    /// When its steps came, where the ledger says so.
+    pub times: schemas::machine::Times,
     /// The target whose ledger it is.
     pub target: TargetName,
     /// How far it is.

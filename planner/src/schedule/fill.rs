@@ -83,6 +83,7 @@ impl Problem {
                 guest_runs,
                 host: None,
                 fixed: None,
+                under_way: false,
                 takes: Room::default(),
                 cut_p90,
                 gate: Seconds::ZERO,
@@ -181,6 +182,8 @@ impl<'a> Calendars<'a> {
         }
         let window = plan.window(name)?;
         let open = plan.occurrences(workload)?.into_iter();
+        // What is over when the rest of a plan is scheduled is no occurrence any more.
+        let open = open.filter(|it| plan.start.is_none_or(|start| it.to > start));
         let list = open.map(|occurrence| Window {
             name: name.clone(),
             occurrence: occurrence.id.clone(),

@@ -96,7 +96,8 @@ pub fn render(
         committed: inputs.committed,
     };
     let kept = |vm: &VmKey| inputs.keep.stem(&checked.plan, vm);
-    let waves = group::waves(&checked.plan, &slots, kept, |wave| {
+    let reserved = inputs.keep.stems(&checked.plan);
+    let waves = group::waves(&checked.plan, &slots, (&reserved, kept), |wave| {
         let spec = made.spec(wave);
         let frame = json_bytes(&made.object(wave, spec.clone())) + DIGESTS_BYTES;
         group::Weight { frame, spec }
@@ -110,7 +111,8 @@ pub fn render(
             inventory: slice::inventory(&index, &wave.vms),
         };
         spec.digest = spec.compute_digest();
-        if let Some(same) = inputs.keep.same(&made.name(&wave), &spec) {
+        let done = |vm: &VmKey| checked.plan.runs(vm);
+        if let Some(same) = inputs.keep.same(&made.name(&wave), &spec, done) {
             spec = same;
         }
         if let Some(scratch) = predicted.scratch.iter().find(|s| s.target == wave.target) {
