@@ -136,7 +136,7 @@ fn state(machine: &MachineView) -> (&'static str, String) {
 fn stage(state: &MachineState) -> Option<Stage> {
     match state {
         MachineState::Waiting(_) | MachineState::Blocked { .. } => None,
-        MachineState::Active(stage) => Some(*stage),
+        MachineState::Active(now) => Some(*now),
         MachineState::Done => Some(Stage::Running),
         MachineState::Failed(_) => Some(Stage::Failed),
     }

@@ -436,7 +436,7 @@ pub enum ExclusionReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// When its steps came, where the ledger says so.
-    pub times: schemas::machine::Times,
+    pub times: Box<schemas::machine::Times>,
     /// The target whose ledger it is.
     pub target: TargetName,
     /// How far it is.

@@ -159,8 +159,7 @@ impl Flow {
                 search.best.clone()
             };
             let mut best = starts[0].clone();
-            for run in 0..RUNS as u64 {
-                let start = &starts[run as usize % starts.len()];
+            for (run, start) in (0..RUNS as u64).zip(starts.iter().cycle()) {
                 let share = |run| 500 * run / RUNS as u64;
                 let times = (share(run), share(run + 1));
                 best = cool(start, budget.seed.wrapping_add(run), 0, times);
