@@ -587,6 +587,7 @@ mod tests {
                 import: "w1".into(),
                 opened: Timestamp::UNIX_EPOCH,
             }),
+            times: schemas::machine::Times::default(),
             off: None,
             ready: None,
         };

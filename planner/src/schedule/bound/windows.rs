@@ -112,7 +112,7 @@ pub(super) fn inside(problem: &Problem, target: &Target, own: &[usize]) -> u64 {
         };
         let (lead, export) = (super::lead(problem, job), super::export(problem, job));
         let images = super::lasts(problem, job, PhaseName::Images);
-        let (led, followed) = match policy {
+        let (before, behind) = match policy {
             // What is fixed keeps to no policy.
             _ if fixed => (lead + export, 0),
             Admission::Throughput => (lead + export, 0),
@@ -120,14 +120,14 @@ pub(super) fn inside(problem: &Problem, target: &Target, own: &[usize]) -> u64 {
             Admission::Downtime => (lead + export + images, 0),
         };
         let sums = work.entry(calendar).or_default();
-        *sums = (sums.0 + led, sums.1 + followed);
+        *sums = (sums.0 + before, sums.1 + behind);
     }
     let all = work
         .values()
         .fold((0, 0), |all, it| (all.0 + it.0, all.1 + it.1));
     let everywhere = ends(problem, work.keys().copied(), all.0.max(all.1));
-    let single = work.iter().map(|(calendar, (led, followed))| {
-        ends(problem, std::iter::once(*calendar), *led.max(followed))
+    let single = work.iter().map(|(calendar, (before, behind))| {
+        ends(problem, std::iter::once(*calendar), *before.max(behind))
     });
     single.chain([everywhere]).flatten().max().unwrap_or(0)
 }
