@@ -92,8 +92,7 @@ pub fn plan_keeping(
     committed: &[MigrationWave],
     keep: &Keep,
 ) -> Result<Planned, Refusal> {
-    let mut resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
-    resolved.start = keep.origin(resolved.start);
+    let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
     let mut checked = check::check(resolved, inventory);
     let whole = problem_of(&checked, keep);
     let fits = feasibility(&whole);
