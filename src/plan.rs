@@ -3,14 +3,17 @@
 pub(crate) mod files;
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use planner::resolve::selection;
 use planner::{Keep, Planned, Refusal};
 use schemas::finding::Finding;
 use schemas::ids::WaveName;
 use schemas::inventory::Inventory;
+use schemas::status::RunStatus;
 use schemas::wave::MigrationWave;
 use schemas::yaml;
 use serde_json::{Value, json};
@@ -54,6 +57,13 @@ pub struct Arguments {
     /// Keep what is approved or running where it is, and place the rest around it
     #[arg(long)]
     keep: bool,
+    /// How far the run is, as `windrow status -o json` said; else as the target's snapshot says
+    #[arg(long, value_name = "FILE", requires = "keep")]
+    status: Option<Utf8PathBuf>,
+    /// Place what is still to come from this instant on [default: when `--status` was said, or the
+    /// plan's start]
+    #[arg(long, value_name = "INSTANT", requires = "keep")]
+    from: Option<Timestamp>,
     /// Print what other admission policies and scratch sizes would give, and write nothing
     #[arg(long, conflicts_with_all = ["check", "detailed_exitcode"])]
     tradeoff: bool,
@@ -87,7 +97,7 @@ pub(crate) enum Form {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let Inputs {
         plan: loaded,
-        inventory,
+        mut inventory,
         committed,
     } = match load::inputs(
         &arguments.plan.plan,
@@ -103,8 +113,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     }
     tell_gaps(&inventory, output);
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
+    let asked = match &arguments.status {
+        Some(file) => Some(overlay(file, &mut inventory)?),
+        None => None,
+    };
     let keep = if arguments.keep {
-        kept(&loaded, &inventory, &folder, &committed)?
+        let from = arguments.from.or(asked);
+        kept(&loaded, &inventory, &folder, &committed)?.from(from)
     } else {
         Keep::default()
     };
@@ -183,6 +198,30 @@ fn tell_gaps(inventory: &Inventory, output: &Output) {
     }
 }
 
+/// Puts what a run said of its machines into the ledger of its target; gives when that was.
+fn overlay(file: &Utf8Path, inventory: &mut Inventory) -> Result<Timestamp, Failure> {
+    let text = fs::read_to_string(file).map_err(|source| {
+        let file = file.to_owned();
+        Failure::misused(PlanError::Unread { file, source })
+    })?;
+    let no_status = || {
+        Failure::misused(PlanError::NoStatus(file.to_owned()))
+            .hint("name a file that `windrow status PLAN -o json` wrote")
+    };
+    let status: RunStatus = serde_json::from_str(&text).map_err(|_| no_status())?;
+    if status.schema != schemas::status::SCHEMA {
+        return Err(no_status());
+    }
+    let at = status.at;
+    let Some(target) = inventory.targets.get_mut(&status.target) else {
+        let target = status.target.to_string();
+        return Err(Failure::misused(PlanError::NoTarget { target })
+            .hint("read that target too: windrow inventory pull"));
+    };
+    status.into_ledger(&mut target.ledger);
+    Ok(at)
+}
+
 /// What is approved, or begun by the ledger's word, with what was foretold of it.
 fn kept(
     loaded: &LoadedPlan,
@@ -196,9 +235,11 @@ fn kept(
         .collect();
     for approval in target::approvals(loaded)? {
         let spec = &approval.value.spec;
-        let holds = |wave: &&MigrationWave| spec.is_of(&wave.name_any(), &wave.spec.digest);
+        let holds = |wave: &&MigrationWave| {
+            spec.wave.as_str() == wave.name_any() && spec.digest == wave.spec.digest
+        };
         if committed.iter().any(|wave| holds(&wave)) {
-            named.extend(spec.wave.clone());
+            named.insert(spec.wave.clone());
         }
     }
     let forecast = files::forecast(folder)?;
@@ -215,8 +256,7 @@ fn named_waves(
         .filter_map(|line| Some((line.wave.clone()?, "the ledger")))
         .collect();
     for approval in target::approvals(loaded)? {
-        let wave = approval.value.spec.wave.as_ref();
-        named.extend(wave.map(|wave| (wave.to_string(), "an approval")));
+        named.push((approval.value.spec.wave.to_string(), "an approval"));
     }
     Ok(named)
 }
@@ -358,6 +398,23 @@ pub(crate) enum PlanError {
     /// Findings that `--fail-on` does not let pass.
     #[error("plan: there are {0}")]
     Failed(String),
+    /// What a run said cannot be read.
+    #[error("read `{file}`")]
+    Unread {
+        /// Which file.
+        file: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is nothing that a run said.
+    #[error("read `{0}`: it does not say how far a run is")]
+    NoStatus(Utf8PathBuf),
+    /// It is of a target without a snapshot.
+    #[error("plan the rest of a run on `{target}`, of which there is no snapshot")]
+    NoTarget {
+        /// Which.
+        target: String,
+    },
     /// The schedule breaks a rule.
     #[error("make a sound schedule")]
     Unsound(#[source] planner::schedule::Violation),

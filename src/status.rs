@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use executor::{Scope, drive::look};
-use executor_machine::{MachineState, MachineView, RunView, StepState};
+use executor_machine::{MachineState, MachineView, RunView};
 use jiff::Timestamp;
 use schemas::ids::{TargetName, WaveName};
 use schemas::machine::Stage;
@@ -23,7 +23,7 @@ use kube::ResourceExt as _;
 /// Show how far a plan is
 ///
 /// Reads the cluster only, and needs no lease: it may be asked while `apply` or the controller
-/// runs.
+/// runs. What it says as JSON is what `windrow plan --keep --status` plans the rest from.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -79,7 +79,7 @@ async fn show(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure
     }
     match arguments.output {
         Form::Table => output.data(&table(&view, output.width(), Timestamp::now())),
-        Form::Json => output.data(&format!("{:#}\n", json(&view))),
+        Form::Json => output.data(&format!("{:#}\n", json(&name, &view, Timestamp::now()))),
     }
     Ok(Outcome::Done)
 }
@@ -115,10 +115,6 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
         view.scratch_usable
     )
     .expect("a String takes everything");
-    for step in &view.steps {
-        let how = step_text(&step.state);
-        writeln!(text, "step {}: {}: {how}", step.name, step.title).expect("as above");
-    }
     for hold in &view.holds {
         writeln!(text, "wave {}: {}", hold.wave, hold_text(hold)).expect("as above");
     }
@@ -129,9 +125,6 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
 fn state(machine: &MachineView) -> (&'static str, String) {
     match &machine.state {
         MachineState::Waiting(wait) => ("waiting", format!("for {}", wait_text(wait))),
-        MachineState::Active(Stage::Running) => {
-            ("running", "its gate does not hold yet".to_owned())
-        }
         MachineState::Active(stage) => (stage_name(*stage), String::new()),
         MachineState::Done => ("running", String::new()),
         MachineState::Failed(why) => ("failed", why.clone()),
@@ -139,12 +132,13 @@ fn state(machine: &MachineView) -> (&'static str, String) {
     }
 }
 
-/// How a step outside stands, in words.
-fn step_text(state: &StepState) -> String {
+/// How far it is; nothing until it is begun.
+fn stage(state: &MachineState) -> Option<Stage> {
     match state {
-        StepState::Behind => "not begun, what it waits for is not done".to_owned(),
-        StepState::Due(why) => why.clone(),
-        StepState::Done => "done".to_owned(),
+        MachineState::Waiting(_) | MachineState::Blocked { .. } => None,
+        MachineState::Active(now) => Some(*now),
+        MachineState::Done => Some(Stage::Running),
+        MachineState::Failed(_) => Some(Stage::Failed),
     }
 }
 
@@ -155,7 +149,7 @@ fn down(machine: &MachineView, now: Timestamp) -> Option<String> {
     Some(Seconds(u64::try_from(seconds).unwrap_or(0)).to_string())
 }
 
-fn json(view: &RunView) -> Value {
+fn json(target: &TargetName, view: &RunView, now: Timestamp) -> Value {
     let machines: Vec<Value> = view
         .machines
         .iter()
@@ -168,6 +162,8 @@ fn json(view: &RunView) -> Value {
                 "workload": machine.workload,
                 "record": { "namespace": machine.record.namespace, "name": machine.record.name },
                 "state": state,
+                "stage": stage(&machine.state),
+                "times": machine.times,
                 "note": note,
                 "attempt": machine.attempt,
                 "off": machine.off,
@@ -180,23 +176,62 @@ fn json(view: &RunView) -> Value {
         .iter()
         .map(|hold| json!({ "wave": hold.wave, "reason": hold_text(hold) }))
         .collect();
-    let steps: Vec<Value> = view
-        .steps
-        .iter()
-        .map(|step| {
-            json!({
-                "step": step.name,
-                "title": step.title,
-                "done": step.state == StepState::Done,
-                "note": step_text(&step.state),
-            })
-        })
-        .collect();
     json!({
+        "schema": schemas::status::SCHEMA,
+        "at": now,
+        "target": target,
         "machines": machines,
-        "steps": steps,
         "holds": holds,
         "scratch": { "heldBytes": view.scratch_held, "usableBytes": view.scratch_usable },
         "finished": view.finished,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use executor_machine::At;
+    use schemas::machine::Times;
+    use schemas::status::RunStatus;
+
+    use super::*;
+
+    // What is said as JSON is what `plan --keep --status` reads.
+    #[test]
+    fn planning_reads_it() {
+        let now: Timestamp = "2026-11-23T20:01:00Z".parse().expect("an instant");
+        let machine = |state| MachineView {
+            vm: schemas::ids::VmKey::new("cloud1", "c-1"),
+            name: "db".into(),
+            machine: At::new("shop", "db"),
+            wave: "pilot-010-db".into(),
+            workload: "db".into(),
+            record: At::new("migrations", "db-fe135449"),
+            state,
+            attempt: None,
+            times: Times {
+                off: Some(now),
+                ..Times::default()
+            },
+            off: Some(now),
+            ready: None,
+        };
+        let view = RunView {
+            machines: vec![
+                machine(MachineState::Active(Stage::Exporting)),
+                machine(MachineState::Failed("it broke".to_owned())),
+                machine(MachineState::Waiting(executor_machine::Wait::Turn)),
+            ],
+            scratch_held: schemas::units::Bytes::ZERO,
+            scratch_usable: schemas::units::Bytes::ZERO,
+            holds: Vec::new(),
+            finished: false,
+        };
+        let said = json(&"hv1".into(), &view, now);
+        let read: RunStatus = serde_json::from_value(said).expect("it is one");
+        assert_eq!((read.at, read.target.as_str()), (now, "hv1"));
+        let stages: Vec<_> = read.machines.iter().map(|machine| machine.stage).collect();
+        assert_eq!(stages, [Some(Stage::Exporting), Some(Stage::Failed), None]);
+        assert_eq!(read.machines[0].times.off, Some(now));
+        assert_eq!(read.machines[0].record.name.as_str(), "db-fe135449");
+    }
 }

@@ -126,7 +126,6 @@ fn needs_inventory(problem: &Problem) -> bool {
         | Problem::NameRuledOut { .. }
         | Problem::ClaimedTwice { .. }
         | Problem::EmptyWorkload { .. }
-        | Problem::StepInWave { .. }
         | Problem::Ambiguous { .. }
         | Problem::AmbiguousVm { .. }
         | Problem::NotSelected(_)

@@ -23,7 +23,6 @@ use crate::error::{Class, Error};
 use crate::lease::Lease;
 use crate::observe::{Picture, Scope, Watches, Write};
 use crate::plan_status::plan_status;
-use crate::probe::Probes;
 use crate::scratch;
 
 /// Changes come in bursts (an image makes several a second); so long they are gathered.
@@ -121,7 +120,6 @@ pub async fn drive(
         stop,
         observer,
         hands: Hands::new(cluster.client().clone()),
-        probes: Probes::new(cluster.client().clone()),
         watches,
         unseen: Vec::new(),
         failures: 0,
@@ -157,7 +155,6 @@ struct Driver<'a> {
     stop: watch::Receiver<bool>,
     observer: &'a mut dyn Observer,
     hands: Hands,
-    probes: Probes,
     watches: Watches,
     /// Writes of ours that the watches do not show yet.
     unseen: Vec<Write>,
@@ -216,7 +213,6 @@ impl Driver<'_> {
             let step = executor_machine::step(&picture.observed, now);
             self.observer.view(&step.view, now);
             self.view = step.view.clone();
-            self.probes.start(&step.probes);
             let done = self.carry_out(&step, &picture, now).await?;
             if step.view.finished && !done.busy && self.until == Until::Finished {
                 return Ok(Ended::Finished(std::mem::take(&mut self.view)));
@@ -252,7 +248,6 @@ impl Driver<'_> {
         };
         tokio::select! {
             () = self.watches.changed() => tokio::time::sleep(DEBOUNCE).await,
-            () = self.probes.came() => tokio::time::sleep(DEBOUNCE).await,
             () = timer => {}
             // An error means that nobody can stop us any more: a stop.
             _ = stop.wait_for(|stop| *stop) => {}
@@ -312,7 +307,6 @@ impl Driver<'_> {
             self.scratch = Some(files);
         }
         picture.observed.refused.clone_from(&self.refused);
-        picture.observed.probes = self.probes.results();
         picture.observed.require_approval = self.require_approval;
         picture
     }
@@ -593,6 +587,7 @@ mod tests {
                 import: "w1".into(),
                 opened: Timestamp::UNIX_EPOCH,
             }),
+            times: schemas::machine::Times::default(),
             off: None,
             ready: None,
         };

@@ -316,7 +316,6 @@ impl Watches {
                     .collect(),
                 scratch_files: None,
                 refused: BTreeMap::new(),
-                probes: BTreeMap::new(),
                 require_approval: false,
             },
         }

@@ -101,6 +101,7 @@ mod tests {
             record: At::new("plans", "erp-00c0ffee"),
             state,
             attempt: None,
+            times: schemas::machine::Times::default(),
             off: None,
             ready: None,
         }

@@ -332,12 +332,6 @@ pub enum Problem {
         /// The wave that has it.
         other: String,
     },
-    /// A step outside in a pinned wave.
-    #[error("`{step}` is a step outside: it has no VMs that a wave could have")]
-    StepInWave {
-        /// The step's workload.
-        step: String,
-    },
     /// A workload in two services.
     #[error("workload `{workload}` is in service `{other}` already")]
     WorkloadInTwoServices {
@@ -497,7 +491,6 @@ impl Problem {
             Self::MachineTwice(_) => "machine-twice",
             Self::NotWaivable { .. } => "not-waivable",
             Self::WorkloadInTwoWaves { .. } => "workload-in-two-waves",
-            Self::StepInWave { .. } => "step-in-wave",
             Self::WorkloadInTwoServices { .. } => "workload-in-two-services",
             Self::TogetherApart { .. } => "together-apart",
             Self::CanaryElsewhere { .. } => "canary-elsewhere",
@@ -621,7 +614,6 @@ impl Problem {
             | Self::MachineTwice(_)
             | Self::NotWaivable { .. }
             | Self::WorkloadInTwoWaves { .. }
-            | Self::StepInWave { .. }
             | Self::WorkloadInTwoServices { .. } => return None,
         })
     }

@@ -92,7 +92,8 @@ pub fn plan_keeping(
     committed: &[MigrationWave],
     keep: &Keep,
 ) -> Result<Planned, Refusal> {
-    let resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
+    let mut resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
+    resolved.start = keep.origin(resolved.start);
     let mut checked = check::check(resolved, inventory);
     let whole = problem_of(&checked, keep);
     let fits = feasibility(&whole);

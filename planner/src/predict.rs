@@ -117,7 +117,9 @@ fn rates<'a>(
     inventory: &Inventory,
 ) -> BTreeMap<&'a VmKey, &'a Rates> {
     let index = Index::of(inventory);
-    let measured = problem.jobs.iter().filter_map(|job| {
+    // What is under way is predicted from what is left of it.
+    let to_come = problem.jobs.iter().filter(|job| !job.under_way);
+    let measured = to_come.filter_map(|job| {
         let rates = learned.rates(&job.vm.source, job.size.disks.0, index.vm(&job.vm))?;
         Some((&job.vm, rates))
     });

@@ -214,6 +214,75 @@ fn approved_waves_stay() {
     );
 }
 
+/// VM and record of each import of a wave's file, in its order there.
+fn imports(wave: &str) -> Vec<(String, String)> {
+    let lines = wave.lines().filter(|line| line.contains("{vm: "));
+    let word = |line: &str, key: &str| {
+        let rest = line.split_once(key).expect("a field").1;
+        rest.split(',').next().expect("a value").to_owned()
+    };
+    lines
+        .map(|line| (word(line, "{vm: "), word(line, "record: ")))
+        .collect()
+}
+
+// The rest of a run, from what `windrow status -o json` said of it: the database runs, one web server is
+// being copied, two wait. No file of a wave changes; the rest is foretold from that moment on.
+#[test]
+fn rest_of_a_run() {
+    let folder = assert_fs::TempDir::new().expect("a folder");
+    let at = |path: &str| folder.path().join(path);
+    std::fs::copy(root().join("plans/pilot/plan.yaml"), at("plan.yaml")).expect("copied");
+    let plan = at("plan.yaml").to_str().expect("UTF-8").to_owned();
+    let plan = ["plan", &plan, "--inventory", "plans/pilot/inventory"];
+    assert_eq!(windrow(&plan).0, 0);
+    let read = |path: &str| std::fs::read_to_string(at(path)).expect("a file");
+    let (db, web) = (read("waves/010-db.yaml"), read("waves/020-web.yaml"));
+    let machine = |(vm, record): &(String, String), wave: &str, rest: &str| {
+        format!(
+            r#"{{ "vm": "{vm}", "wave": "{wave}", "record": {{ "namespace": "migrations", "name": "{record}" }}, {rest} }}"#
+        )
+    };
+    let (one, webs) = (imports(&db), imports(&web));
+    let machines = [
+        machine(&one[0], "pilot-010-db", r#""stage": "Running""#),
+        machine(
+            &webs[0],
+            "pilot-020-web",
+            r#""stage": "Exporting", "times": { "poweredOff": "2026-11-23T20:00:00Z" }"#,
+        ),
+        machine(&webs[1], "pilot-020-web", r#""stage": null"#),
+    ];
+    let status = |schema: &str| {
+        let machines = machines.join(", ");
+        let text = format!(
+            r#"{{ "schema": "{schema}", "at": "2026-11-23T20:01:00Z", "target": "hv1", "machines": [{machines}] }}"#
+        );
+        std::fs::write(at("status.json"), text).expect("written");
+    };
+    let file = at("status.json").to_str().expect("UTF-8").to_owned();
+    let rest = [&plan[..], &["--keep", "--status", &file]].concat();
+
+    status("windrow.status/1");
+    let (code, said, talk) = windrow(&rest);
+    assert_eq!(code, 0, "{talk}");
+    assert!(said.contains("3 VMs"), "{said}");
+    assert_eq!(read("waves/020-web.yaml"), web);
+    assert_eq!(read("waves/010-db.yaml"), db);
+    assert!(talk.contains("kept "), "{talk}");
+    let forecast = read("forecast.json");
+    assert!(
+        forecast.contains(r#""origin": "2026-11-23T20:01:00Z""#),
+        "{forecast}"
+    );
+    assert!(!forecast.contains(&one[0].0), "what runs is not foretold");
+
+    status("something/1");
+    let (code, _, talk) = windrow(&rest);
+    assert_eq!(code, 1, "{talk}");
+    assert!(talk.contains("windrow status PLAN -o json"), "{talk}");
+}
+
 // A plan with mistakes, and one without an inventory: refused with the place, nothing written.
 #[test]
 fn refused() {

@@ -10,7 +10,6 @@ use schemas::units::Seconds;
 use crate::action::{Hold, HoldReason, MachineState, MachineView, RunView, Wait};
 use crate::admission::Gate;
 use crate::clock::{Alarm, after};
-use crate::gate;
 use crate::hold;
 use crate::ledger::Entry;
 use crate::observed::At;
@@ -33,7 +32,6 @@ pub(crate) fn of(
         scratch_held: scratch::held(gate.ledger, gate.observed),
         scratch_usable: standing::scratch_usable(gate.observed),
         holds: holds(gate),
-        steps: gate.steps.views(gate.observed),
         finished: true,
     };
     for (index, machine) in machines.iter().enumerate() {
@@ -63,6 +61,9 @@ pub(crate) fn of(
             record: machine.record_at.clone(),
             state,
             attempt: entry.map(|entry| entry.record.spec.attempt.clone()),
+            times: entry
+                .map(|entry| entry.status.times.clone())
+                .unwrap_or_default(),
             off: entry.and_then(|entry| entry.status.times.off),
             ready: entry.and_then(ready),
         });
@@ -108,9 +109,7 @@ fn is_at_rest(
         MachineState::Active(_) => false,
         MachineState::Waiting(wait) => match wait {
             Wait::Wave => is_held_at_rest(machine, gate, alarm),
-            Wait::Dependency { on } | Wait::Barrier { on, .. } | Wait::Gate { on } => {
-                !is_under_way(gate, on)
-            }
+            Wait::Dependency { on } | Wait::Barrier { on, .. } => !is_under_way(gate, on),
             // Time will not come back.
             Wait::TooLate { .. } => true,
             Wait::Exclusion { with } => !is_under_way(gate, with),
@@ -125,8 +124,7 @@ fn is_at_rest(
                 front.next().is_some_and(|entry| !ends_by_itself(entry))
                     && front.all(|entry| !ends_by_itself(entry))
             }
-            // Others are at it.
-            Wait::Step { .. } | Wait::ForeignImport { .. } => false,
+            Wait::ForeignImport { .. } => false,
         },
     }
 }
@@ -138,13 +136,9 @@ fn ends_by_itself(entry: &Entry<'_>) -> bool {
     entry.is_under_way() && (is_deleting || !needs_a_person)
 }
 
-fn is_under_way(around: &Gate<'_>, vm: &VmKey) -> bool {
-    let mut entries = around.ledger.entries.values();
-    entries.any(|entry| {
-        let is_awaited =
-            entry.stage() == Stage::Running && gate::passage(entry) == gate::Passage::Awaited;
-        entry.vm() == vm && (is_awaited || ends_by_itself(entry))
-    })
+fn is_under_way(gate: &Gate<'_>, vm: &VmKey) -> bool {
+    let mut entries = gate.ledger.entries.values();
+    entries.any(|entry| entry.vm() == vm && ends_by_itself(entry))
 }
 
 fn is_held_at_rest(machine: &Machine<'_>, gate: &Gate<'_>, alarm: &mut Alarm) -> bool {

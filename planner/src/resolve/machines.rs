@@ -243,6 +243,7 @@ impl<'a> Ledger<'a> {
                 let moved = Moved {
                     target: (*target).clone(),
                     stage: line.stage,
+                    times: Box::new(line.times.clone()),
                     wave: line.wave.clone(),
                 };
                 (ObjectName::new(record), moved)

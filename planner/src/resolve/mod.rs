@@ -30,7 +30,6 @@ use engine::footprint::Footprint;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use schemas::finding::Severity;
-use schemas::gate::{External, Gate};
 use schemas::ids::{
     Namespace, ObjectName, OccurrenceId, PlanName, SourceNetworkName, TargetName, VmKey, VmName,
     WindowName, WorkloadName,
@@ -119,33 +118,6 @@ impl ResolvedPlan {
             .find(|workload| workload.name == *name)
     }
 
-    /// The workloads with VMs that a workload waits for, by itself or by way of steps outside, and
-    /// those steps; each sorted by name.
-    pub fn before(&self, workload: &ResolvedWorkload) -> (Vec<&WorkloadName>, Vec<&WorkloadName>) {
-        let (mut sets, mut steps) = (BTreeSet::new(), BTreeSet::new());
-        let mut next: Vec<&WorkloadName> = workload.depends_on.iter().collect();
-        while let Some(name) = next.pop() {
-            match self.workload(name) {
-                Some(it) if it.external.is_some() => {
-                    if let Some(it) = self.workload(name).filter(|_| steps.insert(&it.name)) {
-                        next.extend(&it.depends_on);
-                    }
-                }
-                Some(it) => {
-                    sets.insert(&it.name);
-                }
-                None => {}
-            }
-        }
-        (sets.into_iter().collect(), steps.into_iter().collect())
-    }
-
-    /// How long the gate of a VM's machine is predicted to take once it runs, if it has one.
-    pub fn gate(&self, vm: &ResolvedVm) -> Option<Seconds> {
-        let gate = self.workload(&vm.workload)?.gate.as_ref()?;
-        Some(gate.predicted(self.assumptions.service_start.0))
-    }
-
     /// Where a workload stands: as in `workloads[1]`, or `workloadsFrom[0]` for those that it made.
     pub fn workload_path(&self, workload: &ResolvedWorkload) -> String {
         let written = self.workloads.len() - self.generated.len();
@@ -178,6 +150,13 @@ impl ResolvedPlan {
         let origin = self.start.unwrap_or(Timestamp::UNIX_EPOCH);
         let seconds = instant.as_second() - origin.as_second();
         Seconds(u64::try_from(seconds).unwrap_or(0))
+    }
+
+    /// Whether a VM of this plan was moved and runs.
+    pub fn runs(&self, key: &VmKey) -> bool {
+        let gone = self.exclusions.binary_search_by(|gone| gone.key.cmp(key));
+        let reason = gone.ok().map(|at| &self.exclusions[at].reason);
+        matches!(reason, Some(ExclusionReason::Moved { .. }))
     }
 
     /// The record of a VM of this plan, if it is to be moved or was.
@@ -271,10 +250,6 @@ pub struct ResolvedWorkload {
     pub budget: Option<Span>,
     /// How much its downtime counts; 1 where nothing is said.
     pub weight: u64,
-    /// What its machines must show, once they run, before those that depend on them start.
-    pub gate: Option<Gate>,
-    /// It is a step outside, without VMs.
-    pub external: Option<External>,
 }
 
 /// What people pinned of a wave.
@@ -460,6 +435,8 @@ pub enum ExclusionReason {
 /// What a ledger says of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
+    /// When its steps came, where the ledger says so.
+    pub times: Box<schemas::machine::Times>,
     /// The target whose ledger it is.
     pub target: TargetName,
     /// How far it is.

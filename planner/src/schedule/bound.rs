@@ -38,7 +38,7 @@ pub struct LowerBound {
     pub by_images: Seconds,
     /// Sizes times durations, against the scratch.
     pub by_scratch: Seconds,
-    /// Imports of which no two fit the scratch together.
+    /// Imports of which no two fit the scratch together, or that would write the same files.
     pub by_exclusion: Seconds,
     /// By the longest chain of dependencies.
     pub by_dependencies: Seconds,
@@ -65,7 +65,7 @@ impl LowerBound {
             (self.by_scratch, "the scratch, over time"),
             (
                 self.by_exclusion,
-                "imports that do not fit the scratch together",
+                "imports that cannot be under way together",
             ),
         ];
         let most = parts.iter().find(|(ends, _)| *ends == self.ends);
@@ -135,6 +135,7 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
             &mut bound.by_exporter,
             machine::exporter(problem, it, &own, &jobs),
         );
+        most(&mut bound.by_exclusion, twins(problem, &own, &jobs));
         let alone = it.profile.at_once(PhaseName::Export) == Some(1);
         if alone {
             most(&mut bound.by_preemption, machine::preemptive(&jobs));
@@ -143,6 +144,7 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
             &mut bound.by_windows,
             windows::across(problem, it, &own, &jobs).unwrap_or(0),
         );
+        most(&mut bound.by_windows, windows::inside(problem, it, &own));
         most(&mut bound.by_images, machine::images(it, &jobs));
         most(&mut bound.by_scratch, volume::area(it.usable.0, &jobs));
         most(
@@ -163,6 +165,45 @@ pub(super) fn lower_bound(problem: &Problem, dag: &Dag) -> LowerBound {
     .max()
     .unwrap_or_default();
     bound
+}
+
+/// More that exclude each other are not looked at: each is compared with each.
+const TWINS_MAX: usize = 16;
+
+/// Imports that would write the same files follow each other.
+fn twins(problem: &Problem, own: &[usize], jobs: &[Bounded]) -> u64 {
+    let places: BTreeMap<&VmKey, usize> = own
+        .iter()
+        .map(|at| &problem.jobs[*at].vm)
+        .zip(0..)
+        .collect();
+    let mut best = 0;
+    for (at, position) in own.iter().enumerate() {
+        let job = &problem.jobs[*position];
+        let others = job.excludes.iter().filter_map(|vm| places.get(vm).copied());
+        let mut all: Vec<usize> = others.chain([at]).collect();
+        all.sort_unstable();
+        all.dedup();
+        let excludes = |a: &usize, b: &usize| {
+            a == b
+                || problem.jobs[own[*a]]
+                    .excludes
+                    .contains(&problem.jobs[own[*b]].vm)
+        };
+        if !(2..=TWINS_MAX).contains(&all.len()) {
+            continue;
+        }
+        if !all.iter().all(|a| all.iter().all(|b| excludes(a, b))) {
+            continue;
+        }
+        let begins = all.iter().map(|at| jobs[*at].head - jobs[*at].lead).min();
+        let last: u64 = all
+            .iter()
+            .map(|at| jobs[*at].lead + jobs[*at].lasts())
+            .sum();
+        best = best.max(begins.unwrap_or(0) + last);
+    }
+    best
 }
 
 /// How long a phase of the cut lasts.

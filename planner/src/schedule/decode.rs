@@ -5,6 +5,7 @@
 //! one clock, because dependencies cross them. What holds a job back is in `rules`, what waits for
 //! what in `waits`, what the engines do in `lane`.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
@@ -176,6 +177,8 @@ pub(super) struct Lane {
     look: bool,
     /// When time alone may let one start.
     wake: Option<Millis>,
+    /// All that wait for nobody wait for time alone, at least until then.
+    shut: Option<Millis>,
     pub used: super::Room,
 }
 
@@ -208,6 +211,8 @@ pub(super) struct Decoder<'a> {
     pub started: Vec<u32>,
     /// By host: created and not exported.
     pub on_host: Vec<u32>,
+    /// By calendar: windows that are over.
+    pub over: Vec<Cell<usize>>,
     /// By service: what it needs of an occurrence, the one it is in, jobs still to be created.
     pub together: Vec<Together>,
     /// By target: fixed jobs that are not created yet, by time.
@@ -257,6 +262,7 @@ impl<'a> Decoder<'a> {
             sequence: Vec::new(),
             look: true,
             wake: None,
+            shut: None,
             used: super::Room::default(),
         };
         let mut lanes: Vec<Lane> = problem.targets.iter().map(lane).collect();
@@ -293,6 +299,7 @@ impl<'a> Decoder<'a> {
             placed: vec![None; problem.jobs.len()],
             started: vec![0; estate.occurrences.len()],
             on_host: vec![0; problem.hosts.len()],
+            over: vec![Cell::new(0); problem.calendars.len()],
             together: together
                 .map(|(service, needs)| Together {
                     needs: *needs,
@@ -369,6 +376,7 @@ impl<'a> Decoder<'a> {
         let at = lane.ready.partition_point(|other| *other < rank);
         lane.ready.insert(at, rank);
         lane.look = true;
+        lane.shut = None;
     }
 
     fn alarm(&mut self, alarm: Alarm) {
@@ -521,6 +529,11 @@ impl<'a> Decoder<'a> {
         }
         target.look = false;
         target.wake = None;
+        if target.shut.is_some_and(|shut| shut > self.now) {
+            target.wake = target.shut;
+            return false;
+        }
+        target.shut = None;
         if target
             .narrow
             .is_some_and(|(_, most)| target.in_front >= most)
@@ -529,6 +542,8 @@ impl<'a> Decoder<'a> {
         }
         let mut live: Option<Rc<[usize]>> = None;
         let mut opens = None;
+        // A service may find its window sooner, when another of it has begun elsewhere.
+        let mut by_time = self.together.is_empty();
         for place in 0..self.lanes[lane].ready.len() {
             let rank = self.lanes[lane].ready[place];
             if self.mode == Mode::Exact && self.lanes[lane].sequence.last() != Some(&rank) {
@@ -549,15 +564,20 @@ impl<'a> Decoder<'a> {
                     return false;
                 }
                 Err(hold) => {
-                    if let Some(at) = hold.until() {
-                        opens = Some(opens.map_or(at, |opens: Millis| opens.min(at)));
+                    match hold.until() {
+                        Some(at) => opens = Some(opens.map_or(at, |opens: Millis| opens.min(at))),
+                        None => by_time = false,
                     }
                     self.held[job] = Some((self.now, hold));
                 }
             }
         }
         // Nobody may start: time alone changes that only where a window opens.
-        self.lanes[lane].wake = opens;
+        let target = &mut self.lanes[lane];
+        target.wake = opens;
+        if by_time && self.mode == Mode::FirstThatFits {
+            target.shut = opens;
+        }
         false
     }
 
@@ -565,6 +585,9 @@ impl<'a> Decoder<'a> {
     /// that does not block makes nobody wait but for an exporter.
     fn due(&self, lane: usize, job: usize) -> Due {
         let (policy, lead) = (self.estate.problem.admission, self.estate.jobs[job].lead);
+        if self.estate.problem.jobs[job].under_way {
+            return Due::Now;
+        }
         let lane = &self.lanes[lane];
         if let Engine::Flow(_) = lane.engine {
             return Due::Now;

@@ -8,7 +8,7 @@ use schemas::inventory::{Power, SourceKind};
 use schemas::site::{Assumptions, PoweredOff};
 use schemas::units::Seconds;
 
-use super::{Barrier, Job, Problem, Room, Service, Step, Target, Window, Workload};
+use super::{Barrier, Job, Problem, Room, Service, Target, Window, Workload};
 use crate::check::Checked;
 use crate::estimate::Estimates;
 use crate::resolve::{ResolvedPlan, ResolvedWave, ResolvedWorkload};
@@ -47,12 +47,7 @@ impl Problem {
                     .iter()
                     .filter_map(|name| positions.get(name).copied())
                     .collect(),
-                step: workload.external.as_ref().map(|external| Step {
-                    takes: external.estimate.0,
-                    from: Seconds::ZERO,
-                    calendar: None,
-                    needs: Vec::new(),
-                }),
+                step: None,
             })
             .collect();
         let jobs = plan.vms.iter().filter_map(|vm| {
@@ -88,9 +83,10 @@ impl Problem {
                 guest_runs,
                 host: None,
                 fixed: None,
+                under_way: false,
                 takes: Room::default(),
                 cut_p90,
-                gate: plan.gate(vm).unwrap_or(Seconds::ZERO),
+                gate: Seconds::ZERO,
                 after: vm.after.clone(),
                 estimates,
                 size,
@@ -186,6 +182,8 @@ impl<'a> Calendars<'a> {
         }
         let window = plan.window(name)?;
         let open = plan.occurrences(workload)?.into_iter();
+        // What is over when the rest of a plan is scheduled is no occurrence any more.
+        let open = open.filter(|it| plan.start.is_none_or(|start| it.to > start));
         let list = open.map(|occurrence| Window {
             name: name.clone(),
             occurrence: occurrence.id.clone(),

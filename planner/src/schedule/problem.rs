@@ -189,6 +189,9 @@ pub struct Job {
     /// or as soon after as engine and dependencies let it; what is not fixed is not put in front of
     /// it where it would be in its way.
     pub fixed: Option<Seconds>,
+    /// It is under way already: its estimates are of what is left, and no admission policy holds it
+    /// back.
+    pub under_way: bool,
     /// Whether its guest runs, and so is down from its shutdown on.
     pub guest_runs: bool,
     /// What it needs of the scratch and the network.

@@ -335,7 +335,11 @@ impl Decoder<'_> {
         let service = estate.jobs[job]
             .service
             .map(|service| &self.together[service]);
-        let coming = windows.partition_point(|window| window.to <= now);
+        let mut coming = self.over[calendar].get();
+        while windows.get(coming).is_some_and(|window| window.to <= now) {
+            coming += 1;
+        }
+        self.over[calendar].set(coming);
         for (at, window) in windows.iter().enumerate().skip(coming) {
             let occurrence = estate.occurrence_of[calendar][at];
             let start = window.from.max(now);

@@ -40,6 +40,7 @@ fn job(n: usize, gib: u64, workload: usize) -> Job {
     Job {
         host: None,
         fixed: None,
+        under_way: false,
         takes: Room::default(),
         cut_p90: estimates.cut(&Profile::vm_import(), kind),
         gate: Seconds::ZERO,

@@ -50,11 +50,12 @@ struct Group<'a> {
     workloads: Vec<&'a ResolvedWorkload>,
 }
 
-/// The waves of a plan, by number. `weigh` gives the size of one as it would be written.
+/// The waves of a plan, by number. `kept` gives the stem of the file that a VM stays in; `reserved` are
+/// those that no other wave is called by. `weigh` gives the size of one as it would be written.
 pub(super) fn waves(
     plan: &ResolvedPlan,
     slots: &Slots<'_>,
-    kept: impl Fn(&VmKey) -> Option<String>,
+    (reserved, kept): (&BTreeSet<String>, impl Fn(&VmKey) -> Option<String>),
     weigh: impl Fn(&Wave) -> Weight,
 ) -> Vec<Wave> {
     let mut waves = Vec::new();
@@ -69,7 +70,6 @@ pub(super) fn waves(
             };
             let mut part = 0;
             let stay = staying(plan, slots, &mut members, &kept);
-            let taken: BTreeSet<String> = stay.iter().map(|(stem, ..)| stem.clone()).collect();
             for (stem, window, vms) in stay {
                 let target = target.clone();
                 waves.push(Wave {
@@ -89,7 +89,7 @@ pub(super) fn waves(
                 };
                 for vms in split(&whole, &weigh) {
                     part += 1;
-                    while taken.contains(&stem(plan, &group, &suffix, part)) {
+                    while reserved.contains(&stem(plan, &group, &suffix, part)) {
                         part += 1;
                     }
                     let stem = stem(plan, &group, &suffix, part);
@@ -135,8 +135,7 @@ fn staying(
 fn groups(plan: &ResolvedPlan) -> Vec<Group<'_>> {
     // By the lowest level in it; at one level pinned ones first, as the plan lists them.
     let mut groups: BTreeMap<(usize, bool, usize), Vec<&ResolvedWorkload>> = BTreeMap::new();
-    // A step outside has no VMs, and so no wave.
-    for workload in plan.workloads.iter().filter(|it| it.external.is_none()) {
+    for workload in &plan.workloads {
         let key = match workload.wave {
             None => (workload.level, true, 0),
             Some(wave) => {

@@ -198,6 +198,7 @@ fn problem(estate: &Estate) -> Problem {
             host: Some(vm.source),
             calendar: (!calendars.is_empty()).then_some(0),
             fixed: None,
+            under_way: false,
             guest_runs: false,
             size: WaveSize {
                 peak: footprint,

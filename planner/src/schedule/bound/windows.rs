@@ -1,6 +1,9 @@
 //! The bound by windows: what can be exported while they are open, and what may run on.
 
+use std::collections::BTreeMap;
+
 use engine::profile::PhaseName;
+use schemas::site::Admission;
 use schemas::units::Seconds;
 
 use super::super::{Job, Problem, Target, Window};
@@ -88,6 +91,63 @@ pub(super) fn across(
                 .ok()?
                 .checked_add(tail);
         }
+    }
+    None
+}
+
+/// On an engine that blocks: when the work of those that keep windows can have ended, for each list of
+/// windows and for all together. No cut may end outside, so their exports, and the least that admission
+/// leaves between them, lie inside. Nothing, if there is more of it than fits.
+pub(super) fn inside(problem: &Problem, target: &Target, own: &[usize]) -> u64 {
+    if !target.profile.blocks() {
+        return 0;
+    }
+    let policy = problem.admission;
+    let fixed = own.iter().any(|job| problem.jobs[*job].fixed.is_some());
+    // Work by calendar: with what precedes each export, and with what follows it.
+    let mut work: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+    for job in own.iter().map(|job| &problem.jobs[*job]) {
+        let Some(calendar) = job.calendar else {
+            continue;
+        };
+        let (lead, export) = (super::lead(problem, job), super::export(problem, job));
+        let images = super::lasts(problem, job, PhaseName::Images);
+        let (before, behind) = match policy {
+            // What is fixed keeps to no policy.
+            _ if fixed => (lead + export, 0),
+            Admission::Throughput => (lead + export, 0),
+            Admission::Balanced => (lead + export, export + images),
+            Admission::Downtime => (lead + export + images, 0),
+        };
+        let sums = work.entry(calendar).or_default();
+        *sums = (sums.0 + before, sums.1 + behind);
+    }
+    let all = work
+        .values()
+        .fold((0, 0), |all, it| (all.0 + it.0, all.1 + it.1));
+    let everywhere = ends(problem, work.keys().copied(), all.0.max(all.1));
+    let single = work.iter().map(|(calendar, (before, behind))| {
+        ends(problem, std::iter::once(*calendar), *before.max(behind))
+    });
+    single.chain([everywhere]).flatten().max().unwrap_or(0)
+}
+
+/// When so much work is done that lies in windows alone.
+fn ends(problem: &Problem, calendars: impl Iterator<Item = usize>, work: u64) -> Option<u64> {
+    let windows = calendars.flat_map(|calendar| &problem.calendars[calendar]);
+    let mut spans: Vec<(u64, u64)> = windows
+        .map(|window| (window.from.0, window.to.saturating_sub(window.reserve).0))
+        .collect();
+    spans.sort_unstable();
+    let (mut left, mut until) = (work, 0);
+    for (from, to) in spans {
+        let from = from.max(until);
+        let open = to.saturating_sub(from);
+        if left <= open {
+            return Some(from + left);
+        }
+        left -= open;
+        until = until.max(to);
     }
     None
 }

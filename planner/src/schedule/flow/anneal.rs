@@ -73,6 +73,7 @@ pub struct Anneal<'a> {
     exports: u64,
     cost: Cost,
     makespan: u32,
+    mean_export: u32,
     best: (u32, Vec<u32>),
     trial: Trial,
 }
@@ -104,6 +105,7 @@ impl<'a> Anneal<'a> {
             exports: exports.max(1),
             cost: Cost(0),
             makespan: 0,
+            mean_export: u32::try_from(exports / jobs.max(1) as u64).unwrap_or(u32::MAX),
             best: (0, order.clone()),
             trial: Trial {
                 order: order.clone(),
@@ -189,8 +191,12 @@ impl<'a> Anneal<'a> {
             return false;
         };
         let patience = (u128::from(temperature) * u128::from(self.chance.patience())) >> 28;
-        let limit = self.cost.0 + u64::try_from(patience).unwrap_or(u64::MAX / 4) * MAKESPAN_PARTS;
-        let (from, until, cost) = self.decode(first, last);
+        let patience = u64::try_from(patience).unwrap_or(u64::MAX / 16);
+        let limit = self.cost.0 + patience * MAKESPAN_PARTS;
+        // Patience is in sixteenths of a unit, as costs are.
+        let late = u32::try_from(patience / 8).unwrap_or(u32::MAX);
+        let late = late.saturating_add(self.mean_export);
+        let (from, until, cost) = self.decode(first, last, late);
         if let Some((cost, makespan)) = cost.filter(|(cost, _)| cost.0 <= limit) {
             self.accept(first, last, from, until);
             self.cost = cost;
@@ -212,8 +218,14 @@ impl<'a> Anneal<'a> {
             return None;
         }
         match self.chance.below(16) {
-            0..=4 => self.insert(jobs),
-            5..=8 => self.insert(24),
+            0..=4 => {
+                let far = 64 << self.chance.below(7);
+                self.insert(far.min(jobs))
+            }
+            5..=8 => {
+                let far = 8 << self.chance.below(8);
+                self.insert(far)
+            }
             9..=10 => self.swap(jobs),
             11..=12 => self.swap(24),
             13..=14 => self.move_block(),
@@ -333,7 +345,14 @@ impl<'a> Anneal<'a> {
 
     /// Decodes the trial from the block of `first` on. Gives the first place decoded, the place
     /// where everything is as it was again, and the cost.
-    fn decode(&mut self, first: usize, last: usize) -> (usize, usize, Option<(Cost, u32)>) {
+    /// Exports that are later than before by more than `late`, once the change has settled, hardly catch
+    /// up: such an order is given up at once.
+    fn decode(
+        &mut self,
+        first: usize,
+        last: usize,
+        late: u32,
+    ) -> (usize, usize, Option<(Cost, u32)>) {
         let (jobs, begin) = (self.order.len(), first / self.block);
         let from = begin * self.block;
         let trial = &mut self.trial;
@@ -348,6 +367,10 @@ impl<'a> Anneal<'a> {
                 if at > last && trial.state == self.kept[block] {
                     until = at;
                     break;
+                }
+                let before = self.kept[block].now;
+                if at > last + SETTLED && trial.state.now > before.saturating_add(late) {
+                    return (from, at, None);
                 }
                 trial.kept[block].clone_from(&trial.state);
             }
@@ -434,6 +457,9 @@ impl<'a> Anneal<'a> {
         self.trial.order[first..=last].copy_from_slice(&self.order[first..=last]);
     }
 }
+
+/// Places behind a change from which on its effect is judged.
+const SETTLED: usize = 32;
 
 /// Larger than any export of a stretch's key.
 const NEVER_KEY: u32 = u32::MAX;

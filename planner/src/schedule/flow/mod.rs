@@ -134,47 +134,51 @@ impl Flow {
     /// The best order found, as positions in the problem, the rule that it began with, and how many
     /// orders were decoded. None: something can never start.
     pub fn search(&self, budget: &Budget) -> Option<(Vec<usize>, Rule, u64)> {
-        let (rule, order) = self.start()?;
-        let mut tried = 0;
-        let mut anneal = Anneal::new(&self.model, order, budget.seed);
-        let exports: u64 = self
-            .model
-            .jobs
-            .iter()
-            .map(|job| u64::from(job.export))
-            .sum();
+        let starts = self.starts()?;
+        let mut search = Search {
+            budget,
+            tried: 0,
+            best: starts[0].clone(),
+        };
+        let exports = self.model.jobs.iter().map(|job| u64::from(job.export));
         // From half a mean export down to an eightieth of one.
-        let hot = (exports << 16) / (self.model.len() as u64 * 2);
+        let hot = (exports.sum::<u64>() << 16) / (self.model.len() as u64 * 2);
         let temperatures: Vec<u64> =
             std::iter::successors(Some(hot), |t| Some((t * 944 / 1000).max(1)))
-                .take(65)
+                .take(COOLINGS + 1)
                 .collect();
-        while tried < budget.iterations {
-            let spent = budget.spent(tried);
-            if spent >= 1000 {
-                break;
+        let mut anneal = Anneal::new(&self.model, starts[0].order.clone(), budget.seed);
+        let orders = search.expected(&mut anneal, temperatures[COOLINGS]);
+        if orders / (self.model.len() as u64) < PATIENT {
+            // Too few to look around: what is there is mended.
+            search.run(anneal, &starts[0], &temperatures[COOLINGS..], (0, 1000));
+        } else {
+            let mut cool = |start: &Start, seed, from: usize, times| {
+                let anneal = Anneal::new(&self.model, start.order.clone(), seed);
+                search.run(anneal, start, &temperatures[from..], times);
+                search.best.clone()
+            };
+            let mut best = starts[0].clone();
+            for (run, start) in (0..RUNS as u64).zip(starts.iter().cycle()) {
+                let share = |run| 500 * run / RUNS as u64;
+                let times = (share(run), share(run + 1));
+                best = cool(start, budget.seed.wrapping_add(run), 0, times);
             }
-            let temperature = temperatures[(spent * 64 / 1000) as usize];
-            for _ in 0..LOOKS {
-                if tried < budget.iterations {
-                    anneal.step(temperature);
-                    tried += 1;
-                }
-            }
+            cool(&best, budget.seed, COOLINGS / 4, (500, 1000));
         }
-        let (_, order) = anneal.best();
-        let order = order.iter().map(|job| self.jobs[*job as usize]);
-        Some((order.collect(), rule, tried))
+        let Search { best, tried, .. } = search;
+        let order = best.order.iter().map(|job| self.jobs[*job as usize]);
+        Some((order.collect(), best.rule, tried))
     }
 
-    /// The best of the starting orders.
-    fn start(&self) -> Option<(Rule, Vec<u32>)> {
+    /// The starting orders, best first; none: something can never start.
+    fn starts(&self) -> Option<Vec<Start>> {
         let model = &self.model;
         let mut windows = vec![Windows::Ignored];
         if model.has_windows() {
             windows.extend(self.near.map(|near| Windows::Crossed { near }));
         }
-        let mut best: Option<(u32, Rule, Vec<u32>)> = None;
+        let mut starts = Vec::new();
         for rule in Rule::ALL {
             let priority = self.priority(rule);
             for windows in &windows {
@@ -184,12 +188,17 @@ impl Flow {
                 let mut line = Line::new(model.len());
                 line.decode(model, &mut State::new(model), &order);
                 let makespan = line.running.iter().copied().max().unwrap_or(0);
-                if best.as_ref().is_none_or(|(least, ..)| makespan < *least) {
-                    best = Some((makespan, rule, order));
-                }
+                starts.push(Start {
+                    makespan,
+                    rule,
+                    order,
+                });
             }
         }
-        best.map(|(_, rule, order)| (rule, order))
+        starts.sort_by_key(|start| (start.makespan, start.rule));
+        starts.dedup_by(|next, before| next.order == before.order);
+        starts.truncate(RUNS);
+        (!starts.is_empty()).then_some(starts)
     }
 
     /// Jobs by a rule, most urgent first; ties by VM.
@@ -224,8 +233,82 @@ impl Flow {
     }
 }
 
+/// An order, what it comes to, and the rule that it came from.
+#[derive(Clone)]
+struct Start {
+    makespan: u32,
+    rule: Rule,
+    order: Vec<u32>,
+}
+
 /// Orders that are tried between two looks at what is spent.
 const LOOKS: u64 = 256;
+
+/// Steps from the first temperature to the last.
+const COOLINGS: usize = 64;
+
+/// Orders for each job from which on it pays to heat up, and to begin several times.
+const PATIENT: u64 = 30;
+
+/// How often: where windows or a tight scratch make deep valleys, one run may end in a bad one. Half of
+/// the budget goes into these, the rest into the best that they found.
+const RUNS: usize = 4;
+
+/// A search, while its budget lasts.
+struct Search<'a> {
+    budget: &'a Budget<'a>,
+    tried: u64,
+    best: Start,
+}
+
+impl Search<'_> {
+    /// Orders that the budget will allow in all: where time is the limit, at the pace of the first.
+    fn expected(&mut self, anneal: &mut Anneal<'_>, temperature: u64) -> u64 {
+        let Some(elapsed) = self.budget.elapsed else {
+            return self.budget.iterations;
+        };
+        let before = elapsed();
+        for _ in 0..LOOKS.min(self.budget.iterations) {
+            anneal.step(temperature);
+            self.tried += 1;
+        }
+        let took = u64::from(elapsed().saturating_sub(before)).max(1);
+        (self.tried * 1000 / took).min(self.budget.iterations)
+    }
+
+    /// Cools down in a part of the budget, in thousandths of it.
+    fn run(
+        &mut self,
+        mut anneal: Anneal<'_>,
+        start: &Start,
+        temperatures: &[u64],
+        (from, to): (u64, u64),
+    ) {
+        let last = temperatures.len() as u64 - 1;
+        while self.tried < self.budget.iterations {
+            let spent = self.budget.spent(self.tried);
+            if spent >= to {
+                break;
+            }
+            let step = spent.saturating_sub(from) * last / (to - from);
+            let temperature = temperatures[usize::try_from(step).expect("one of few")];
+            for _ in 0..LOOKS {
+                if self.tried < self.budget.iterations {
+                    anneal.step(temperature);
+                    self.tried += 1;
+                }
+            }
+        }
+        let (makespan, order) = anneal.best();
+        if makespan < self.best.makespan {
+            self.best = Start {
+                makespan,
+                rule: start.rule,
+                order: order.to_vec(),
+            };
+        }
+    }
+}
 
 /// The greatest whole number of seconds that all times are multiples of.
 fn unit(problem: &Problem, windows: &[super::Window]) -> u64 {

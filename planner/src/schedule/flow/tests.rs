@@ -67,6 +67,7 @@ fn problems() -> impl Strategy<Value = Problem> {
                     host: Some(host),
                     calendar: windows.then_some(0),
                     fixed: None,
+                    under_way: false,
                     guest_runs: false,
                     size: WaveSize {
                         peak: size,
@@ -162,7 +163,7 @@ proptest! {
     #[test]
     fn keeps_count(problem in problems(), seed in any::<u64>()) {
         let flow = Flow::of(&problem).expect("plain");
-        let (_, order) = flow.start().expect("can start");
+        let order = flow.starts().expect("can start").remove(0).order;
         let mut anneal = Anneal::new(&flow.model, order, seed);
         for _ in 0..300 {
             anneal.step(200 << 16);
