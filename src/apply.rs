@@ -217,7 +217,10 @@ async fn approved(
     }
     // Old approvals of other digests stay in Git; the cluster needs only those that hold.
     let names: BTreeSet<String> = run.iter().map(|wave| wave.value.name_any()).collect();
-    approvals.retain(|approval| names.contains(approval.spec.wave.as_str()));
+    approvals.retain(|approval| {
+        let wave = approval.spec.wave.as_ref();
+        wave.is_none_or(|wave| names.contains(wave.as_str()))
+    });
     Ok((run, approvals))
 }
 

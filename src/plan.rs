@@ -235,11 +235,9 @@ fn kept(
         .collect();
     for approval in target::approvals(loaded)? {
         let spec = &approval.value.spec;
-        let holds = |wave: &&MigrationWave| {
-            spec.wave.as_str() == wave.name_any() && spec.digest == wave.spec.digest
-        };
+        let holds = |wave: &&MigrationWave| spec.is_of(&wave.name_any(), &wave.spec.digest);
         if committed.iter().any(|wave| holds(&wave)) {
-            named.insert(spec.wave.clone());
+            named.extend(spec.wave.clone());
         }
     }
     let forecast = files::forecast(folder)?;
@@ -256,7 +254,8 @@ fn named_waves(
         .filter_map(|line| Some((line.wave.clone()?, "the ledger")))
         .collect();
     for approval in target::approvals(loaded)? {
-        named.push((approval.value.spec.wave.to_string(), "an approval"));
+        let wave = approval.value.spec.wave.as_ref();
+        named.extend(wave.map(|wave| (wave.to_string(), "an approval")));
     }
     Ok(named)
 }

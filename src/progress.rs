@@ -289,6 +289,8 @@ pub fn wait_text(wait: &Wait) -> String {
         Wait::Turn => "its turn".to_owned(),
         Wait::Wave => "its wave".to_owned(),
         Wait::Dependency { on } => format!("`{on}` to run"),
+        Wait::Gate { on } => format!("the gate of `{on}`"),
+        Wait::Step { step, title } => format!("the step `{step}`: {title}"),
         Wait::Barrier { name, on } => format!("`{on}` to run ({name})"),
         Wait::TooLate { latest } => {
             format!("another occurrence: its latest start was {latest}, plan again")

@@ -1,10 +1,11 @@
-//! `windrow retry`: another attempt for machines that failed.
+//! `windrow retry`: another attempt for machines that failed, another look at gates that did.
 
 use std::io::{self, BufRead as _};
 
 use camino::Utf8PathBuf;
-use executor::put::{self, Retry};
+use executor::put::{self, GateWord, Retry};
 use executor_machine::At;
+use jiff::Timestamp;
 use schemas::ids::TargetName;
 use schemas::wave::{MigrationWave, WaveImport};
 
@@ -19,7 +20,7 @@ use crate::{runtime, target};
 ///
 /// Deletes what is left of the failed import, and takes its attempt back: the next `apply`, or the
 /// controller, opens another one. That is a second full export with the guest off. A machine that
-/// runs is never touched.
+/// runs is never touched: where only its gate failed, that is looked at again.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The machines: NAME, SOURCE/NAME or SOURCE/ID
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// Folder of the waves [default: `waves` beside the plan]
     #[arg(long, value_name = "DIR")]
     waves: Option<Utf8PathBuf>,
+    /// Go on without the gates of these machines: what waits for them starts
+    #[arg(long)]
+    accept: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -47,7 +51,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     for name in &arguments.vms {
         chosen.push(find(&waves, name)?);
     }
-    if !arguments.yes && !asked(output, &chosen) {
+    if !arguments.yes && !arguments.accept && !asked(output, &chosen) {
         return Err(Failure::refused(RetryError::NotAsked).hint("say --yes"));
     }
     runtime::block_on(async {
@@ -55,10 +59,25 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         for (name, import) in chosen {
             let cluster = target::connect(&plan, &name).await?;
             let record = At::new(plan.namespace(), import.record.clone());
-            match put::retry(&cluster, &record)
+            let now = Timestamp::now();
+            let word = if arguments.accept {
+                GateWord::Accept("a person goes on without it: `windrow retry --accept`".to_owned())
+            } else {
+                GateWord::Again
+            };
+            match put::retry(&cluster, &record, &word, now)
                 .await
                 .map_err(target::failed)?
             {
+                Retry::Gate if arguments.accept => {
+                    output.say(&format!("{}: its gate counts as holding", import.name));
+                }
+                Retry::Gate => {
+                    output.say(&format!(
+                        "{}: the next run looks at its gate again",
+                        import.name
+                    ));
+                }
                 Retry::Ready => {
                     output.say(&format!("{}: the next run tries again", import.name));
                 }
@@ -132,7 +151,7 @@ fn asked(output: &Output, chosen: &[(TargetName, &WaveImport)]) -> bool {
     }
     let names = target::list(chosen.iter().map(|(_, import)| &import.name));
     output.say(&format!(
-        "try {names} again? What is left of the failed import is deleted, and the guest will be \
+        "try {names} again? What is left of a failed import is deleted, and the guest will be \
          shut down for a second export. [y/N]"
     ));
     let mut answer = String::new();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use executor::{Scope, drive::look};
-use executor_machine::{MachineState, MachineView, RunView};
+use executor_machine::{MachineState, MachineView, RunView, StepState};
 use jiff::Timestamp;
 use schemas::ids::{TargetName, WaveName};
 use schemas::machine::Stage;
@@ -115,6 +115,10 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
         view.scratch_usable
     )
     .expect("a String takes everything");
+    for step in &view.steps {
+        let how = step_text(&step.state);
+        writeln!(text, "step {}: {}: {how}", step.name, step.title).expect("as above");
+    }
     for hold in &view.holds {
         writeln!(text, "wave {}: {}", hold.wave, hold_text(hold)).expect("as above");
     }
@@ -125,6 +129,9 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
 fn state(machine: &MachineView) -> (&'static str, String) {
     match &machine.state {
         MachineState::Waiting(wait) => ("waiting", format!("for {}", wait_text(wait))),
+        MachineState::Active(Stage::Running) => {
+            ("running", "its gate does not hold yet".to_owned())
+        }
         MachineState::Active(stage) => (stage_name(*stage), String::new()),
         MachineState::Done => ("running", String::new()),
         MachineState::Failed(why) => ("failed", why.clone()),
@@ -133,12 +140,23 @@ fn state(machine: &MachineView) -> (&'static str, String) {
 }
 
 /// How far it is; nothing until it is begun.
-fn stage(state: &MachineState) -> Option<Stage> {
-    match state {
+fn stage(machine: &MachineView) -> Option<Stage> {
+    match machine.state {
         MachineState::Waiting(_) | MachineState::Blocked { .. } => None,
-        MachineState::Active(now) => Some(*now),
+        MachineState::Active(now) => Some(now),
         MachineState::Done => Some(Stage::Running),
+        // It runs, and only its gate failed.
+        MachineState::Failed(_) if machine.times.ready.is_some() => Some(Stage::Running),
         MachineState::Failed(_) => Some(Stage::Failed),
+    }
+}
+
+/// How a step outside stands, in words.
+fn step_text(state: &StepState) -> String {
+    match state {
+        StepState::Behind => "not begun, what it waits for is not done".to_owned(),
+        StepState::Due(why) => why.clone(),
+        StepState::Done => "done".to_owned(),
     }
 }
 
@@ -162,7 +180,7 @@ fn json(target: &TargetName, view: &RunView, now: Timestamp) -> Value {
                 "workload": machine.workload,
                 "record": { "namespace": machine.record.namespace, "name": machine.record.name },
                 "state": state,
-                "stage": stage(&machine.state),
+                "stage": stage(machine),
                 "times": machine.times,
                 "note": note,
                 "attempt": machine.attempt,
@@ -176,11 +194,24 @@ fn json(target: &TargetName, view: &RunView, now: Timestamp) -> Value {
         .iter()
         .map(|hold| json!({ "wave": hold.wave, "reason": hold_text(hold) }))
         .collect();
+    let steps: Vec<Value> = view
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "step": step.name,
+                "title": step.title,
+                "done": step.state == StepState::Done,
+                "note": step_text(&step.state),
+            })
+        })
+        .collect();
     json!({
         "schema": schemas::status::SCHEMA,
         "at": now,
         "target": target,
         "machines": machines,
+        "steps": steps,
         "holds": holds,
         "scratch": { "heldBytes": view.scratch_held, "usableBytes": view.scratch_usable },
         "finished": view.finished,
@@ -223,6 +254,7 @@ mod tests {
             ],
             scratch_held: schemas::units::Bytes::ZERO,
             scratch_usable: schemas::units::Bytes::ZERO,
+            steps: Vec::new(),
             holds: Vec::new(),
             finished: false,
         };

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use schemas::approval::WaveApproval;
 use schemas::file::File;
-use schemas::ids::{TargetName, WaveName};
+use schemas::gate::StepRef;
+use schemas::ids::{TargetName, WaveName, WorkloadName};
 use schemas::site::ApprovalPolicy;
 use schemas::wave::MigrationWave;
 
@@ -155,8 +156,7 @@ pub fn is_approved<'a>(
     spec.approval == ApprovalPolicy::None
         || approvals.into_iter().any(|approval| {
             let approval = &approval.spec;
-            approval.wave.as_str() == wave.name_any()
-                && approval.digest == spec.digest
+            approval.is_of(&wave.name_any(), &spec.digest)
                 && (approval.occurrence.is_none() || approval.occurrence.as_ref() == occurrence)
                 && approval.expires.is_none_or(|expires| now < expires)
         })
@@ -166,8 +166,9 @@ pub fn is_approved<'a>(
 pub fn approval_of(wave: &MigrationWave, reference: Option<String>) -> WaveApproval {
     let window = wave.spec.window.as_ref();
     let spec = schemas::approval::ApprovalSpec {
-        wave: WaveName::new(wave.name_any()),
-        digest: wave.spec.digest.clone(),
+        wave: Some(WaveName::new(wave.name_any())),
+        digest: Some(wave.spec.digest.clone()),
+        step: None,
         occurrence: window.map(|window| window.occurrence.clone()),
         expires: window.map(|window| window.to),
         reference,
@@ -177,14 +178,56 @@ pub fn approval_of(wave: &MigrationWave, reference: Option<String>) -> WaveAppro
     approval
 }
 
+/// The word that a step outside of a plan is done.
+pub fn approval_of_step(
+    plan: &LoadedPlan,
+    step: &WorkloadName,
+    reference: Option<String>,
+) -> WaveApproval {
+    let spec = schemas::approval::ApprovalSpec {
+        wave: None,
+        digest: None,
+        step: Some(StepRef {
+            plan: plan.name(),
+            name: step.clone(),
+        }),
+        occurrence: None,
+        expires: None,
+        reference,
+    };
+    let mut approval = WaveApproval::new(&format!("{}-step-{step}", plan.name()), spec);
+    approval.metadata.namespace = Some(plan.namespace().to_string());
+    approval
+}
+
+/// Writes the word that a step is done beside the plan; gives its path.
+pub fn write_step(
+    plan: &LoadedPlan,
+    step: &WorkloadName,
+    approval: &WaveApproval,
+) -> Result<Utf8PathBuf, Failure> {
+    write(plan, &format!("step-{step}.yaml"), approval)
+}
+
+/// The targets of some waves, each once.
+pub fn of_waves(waves: &[Loaded<MigrationWave>]) -> BTreeSet<&TargetName> {
+    let targets = waves.iter().map(|wave| &wave.value.spec.target.name);
+    targets.collect()
+}
+
 /// Writes an approval beside the plan, in the file that is called like the wave's; gives its path.
 pub fn write_approval(
     plan: &LoadedPlan,
     wave: &Loaded<MigrationWave>,
     approval: &WaveApproval,
 ) -> Result<Utf8PathBuf, Failure> {
+    let file = wave.file.path.file_name().unwrap_or("wave.yaml");
+    write(plan, file, approval)
+}
+
+fn write(plan: &LoadedPlan, file: &str, approval: &WaveApproval) -> Result<Utf8PathBuf, Failure> {
     let folder = approvals_folder(plan);
-    let path = folder.join(wave.file.path.file_name().unwrap_or("wave.yaml"));
+    let path = folder.join(file);
     let failed = |source| {
         Failure::misused(TargetError::Write {
             path: path.clone(),

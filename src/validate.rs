@@ -126,6 +126,7 @@ fn needs_inventory(problem: &Problem) -> bool {
         | Problem::NameRuledOut { .. }
         | Problem::ClaimedTwice { .. }
         | Problem::EmptyWorkload { .. }
+        | Problem::StepInWave { .. }
         | Problem::Ambiguous { .. }
         | Problem::AmbiguousVm { .. }
         | Problem::NotSelected(_)

@@ -23,6 +23,7 @@ use crate::error::{Class, Error};
 use crate::lease::Lease;
 use crate::observe::{Picture, Scope, Watches, Write};
 use crate::plan_status::plan_status;
+use crate::probe::Probes;
 use crate::scratch;
 
 /// Changes come in bursts (an image makes several a second); so long they are gathered.
@@ -120,6 +121,7 @@ pub async fn drive(
         stop,
         observer,
         hands: Hands::new(cluster.client().clone()),
+        probes: Probes::new(cluster.client().clone()),
         watches,
         unseen: Vec::new(),
         failures: 0,
@@ -155,6 +157,7 @@ struct Driver<'a> {
     stop: watch::Receiver<bool>,
     observer: &'a mut dyn Observer,
     hands: Hands,
+    probes: Probes,
     watches: Watches,
     /// Writes of ours that the watches do not show yet.
     unseen: Vec<Write>,
@@ -213,6 +216,7 @@ impl Driver<'_> {
             let step = executor_machine::step(&picture.observed, now);
             self.observer.view(&step.view, now);
             self.view = step.view.clone();
+            self.probes.start(&step.probes);
             let done = self.carry_out(&step, &picture, now).await?;
             if step.view.finished && !done.busy && self.until == Until::Finished {
                 return Ok(Ended::Finished(std::mem::take(&mut self.view)));
@@ -248,6 +252,7 @@ impl Driver<'_> {
         };
         tokio::select! {
             () = self.watches.changed() => tokio::time::sleep(DEBOUNCE).await,
+            () = self.probes.came() => tokio::time::sleep(DEBOUNCE).await,
             () = timer => {}
             // An error means that nobody can stop us any more: a stop.
             _ = stop.wait_for(|stop| *stop) => {}
@@ -307,6 +312,7 @@ impl Driver<'_> {
             self.scratch = Some(files);
         }
         picture.observed.refused.clone_from(&self.refused);
+        picture.observed.probes = self.probes.results();
         picture.observed.require_approval = self.require_approval;
         picture
     }

@@ -1,7 +1,7 @@
 //! kube and tokio around the run's state machine (`executor_machine`).
 //!
 //! [`cluster`] is the way in and the checks before anything is created; [`observe`] watches and
-//! gives the machine its picture; `act` turns its answers into API requests; [`mod@drive`] is the loop
+//! gives the machine its picture; `act` turns its answers into API requests; `probe` tries ports; [`mod@drive`] is the loop
 //! of both; [`lease`] keeps two loops from driving one engine; [`put`] is what a person's command
 //! writes (waves, approvals, `windrow-stop`). Two shells use it: `windrow apply` and
 //! `windrow controller`.
@@ -17,6 +17,7 @@ pub mod lease;
 pub mod observe;
 mod parts;
 mod plan_status;
+mod probe;
 pub mod put;
 mod scratch;
 mod table;

@@ -316,6 +316,7 @@ impl Watches {
                     .collect(),
                 scratch_files: None,
                 refused: BTreeMap::new(),
+                probes: BTreeMap::new(),
                 require_approval: false,
             },
         }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use executor_machine::{At, StopMode};
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -12,6 +13,7 @@ use kube::runtime::conditions::is_deleted;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Resource, ResourceExt};
 use schemas::approval::WaveApproval;
+use schemas::gate::GateStatus;
 use schemas::ids::Namespace;
 use schemas::machine::{MachineMigration, Stage};
 use schemas::plan::MigrationPlan;
@@ -97,15 +99,32 @@ pub enum Retry {
     Ready,
     /// It has not failed: there is nothing to try again.
     NotFailed(Stage),
+    /// Its machine runs; the next run looks at its gate again, or counts it as holding.
+    Gate,
     /// It has no record: it was never begun.
     NoRecord,
     /// Its import has made this machine, whose disks would go with it (L04).
     HasMachine(At),
 }
 
+/// What a person says of a gate that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateWord {
+    /// Look again.
+    Again,
+    /// Go on as if it held; why.
+    Accept(String),
+}
+
 /// Makes a machine that failed ready for another attempt: deletes what is left of its import, then
-/// takes the attempt back. Never touches a machine that runs.
-pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
+/// takes the attempt back. Never touches a machine that runs; of one whose gate failed it writes
+/// down what `gate` says, and when that was.
+pub async fn retry(
+    cluster: &Cluster,
+    record: &At,
+    gate: &GateWord,
+    now: Timestamp,
+) -> Result<Retry, Error> {
     let api: Api<MachineMigration> = namespaced(cluster, record);
     let what = || format!("MachineMigration `{record}`");
     let found = api.get_opt(record.name.as_str()).await;
@@ -117,6 +136,30 @@ pub async fn retry(cluster: &Cluster, record: &At) -> Result<Retry, Error> {
         .as_ref()
         .map(|status| status.stage)
         .unwrap_or_default();
+    let shut = object
+        .status
+        .as_mut()
+        .and_then(|status| status.gate.as_mut());
+    if stage == Stage::Running
+        && let Some(shut) = shut.filter(|gate| gate.holds.is_none())
+    {
+        *shut = match gate {
+            GateWord::Again => GateStatus {
+                since: Some(now),
+                ..GateStatus::default()
+            },
+            GateWord::Accept(why) => GateStatus {
+                holds: Some(now),
+                failed: None,
+                message: Some(why.clone()),
+                ..shut.clone()
+            },
+        };
+        object.metadata.managed_fields = None;
+        let written = replace_status(&api, &object).await;
+        written.map_err(|error| Error::of("update the status of", what(), error))?;
+        return Ok(Retry::Gate);
+    }
     if !matches!(stage, Stage::Failed | Stage::Held) {
         return Ok(Retry::NotFailed(stage));
     }
@@ -306,7 +349,10 @@ mod tests {
             }
         };
         let at = At::new("plans", "erp-00c0ffee");
-        let (answer, ()) = tokio::join!(async move { retry(&cluster, &at).await }, server);
+        let (answer, ()) = tokio::join!(
+            async move { retry(&cluster, &at, &GateWord::Again, Timestamp::UNIX_EPOCH).await },
+            server
+        );
         let machine = At::new("erp", "erp");
         assert_eq!(answer.expect("no error"), Retry::HasMachine(machine));
     }

@@ -332,6 +332,12 @@ pub enum Problem {
         /// The wave that has it.
         other: String,
     },
+    /// A step outside in a pinned wave.
+    #[error("`{step}` is a step outside: it has no VMs that a wave could have")]
+    StepInWave {
+        /// The step's workload.
+        step: String,
+    },
     /// A workload in two services.
     #[error("workload `{workload}` is in service `{other}` already")]
     WorkloadInTwoServices {
@@ -491,6 +497,7 @@ impl Problem {
             Self::MachineTwice(_) => "machine-twice",
             Self::NotWaivable { .. } => "not-waivable",
             Self::WorkloadInTwoWaves { .. } => "workload-in-two-waves",
+            Self::StepInWave { .. } => "step-in-wave",
             Self::WorkloadInTwoServices { .. } => "workload-in-two-services",
             Self::TogetherApart { .. } => "together-apart",
             Self::CanaryElsewhere { .. } => "canary-elsewhere",
@@ -614,6 +621,7 @@ impl Problem {
             | Self::MachineTwice(_)
             | Self::NotWaivable { .. }
             | Self::WorkloadInTwoWaves { .. }
+            | Self::StepInWave { .. }
             | Self::WorkloadInTwoServices { .. } => return None,
         })
     }

@@ -1,7 +1,7 @@
 //! How long systems are down: services and workloads as their owners see them.
 //!
-//! A service is down from the first of its guests that goes off to the last of its machines that
-//! is ready. Where it moves in several occurrences of a window it works in between, and the times
+//! A service is down from the first of its guests that goes off until the last of its machines is
+//! ready and its gate holds, and the last of its steps outside that ends after that has ended. Where it moves in several occurrences of a window it works in between, and the times
 //! add up.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Down {
     pub down: Seconds,
     /// First guest off.
     pub starts: Seconds,
-    /// Last machine ready.
+    /// Last machine ready, its gate holding; last step outside done.
     pub ends: Seconds,
     /// In so many occurrences of a window.
     pub occurrences: usize,
@@ -33,10 +33,12 @@ pub struct Down {
 pub fn services(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Option<Down>> {
     let slots = by_vm(schedule);
     let of = |names: &[WorkloadName]| {
-        of_vms(
-            plan.vms.iter().filter(|vm| names.contains(&vm.workload)),
-            &slots,
-        )
+        let vms = plan.vms.iter().filter(|vm| names.contains(&vm.workload));
+        let steps = schedule.steps.iter().filter(|step| {
+            let workload = plan.workloads.get(step.workload);
+            workload.is_some_and(|workload| names.contains(&workload.name))
+        });
+        of_vms(plan, vms, &slots, steps.map(|step| step.ends))
     };
     plan.services.iter().map(|s| of(&s.workloads)).collect()
 }
@@ -50,7 +52,7 @@ pub fn workloads(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Option<Down>> 
     }
     let of = |name: &WorkloadName| {
         let own = members.get(name).map_or(&[][..], Vec::as_slice);
-        of_vms(own.iter().copied(), &slots)
+        of_vms(plan, own.iter().copied(), &slots, std::iter::empty())
     };
     plan.workloads.iter().map(|w| of(&w.name)).collect()
 }
@@ -60,20 +62,30 @@ fn by_vm(schedule: &Schedule) -> BTreeMap<&VmKey, &Slot> {
 }
 
 fn of_vms<'a>(
+    plan: &ResolvedPlan,
     vms: impl Iterator<Item = &'a ResolvedVm>,
     slots: &BTreeMap<&VmKey, &Slot>,
+    steps: impl Iterator<Item = Seconds>,
 ) -> Option<Down> {
     let mut spans: BTreeMap<Option<(&WindowName, &OccurrenceId)>, (Seconds, Seconds)> =
         BTreeMap::new();
     let mut count = 0;
-    for slot in vms.filter_map(|vm| slots.get(&vm.key)) {
+    for (vm, slot) in vms.filter_map(|vm| Some((vm, slots.get(&vm.key)?))) {
         count += 1;
         let window = slot.window.as_ref().map(|w| (&w.name, &w.occurrence));
-        let (off, ready) = (slot.times.off, slot.times.ready);
+        let gate = plan.gate(vm).map(|gate| slot.times.running + gate);
+        let (off, ready) = (slot.times.off, gate.unwrap_or(slot.times.ready));
         spans
             .entry(window)
             .and_modify(|(from, to)| (*from, *to) = ((*from).min(off), (*to).max(ready)))
             .or_insert((off, ready));
+    }
+    for ends in steps {
+        // What ends before the first guest is off costs nobody anything.
+        let begun = spans.values_mut().filter(|(off, _)| *off < ends);
+        if let Some((_, ready)) = begun.max_by_key(|(off, _)| *off) {
+            *ready = (*ready).max(ends);
+        }
     }
     Some(Down {
         vms: count,

@@ -286,11 +286,14 @@ fn approval(inputs: &Inputs<'_>) -> Check {
     let of_it: Vec<&WaveApproval> = inputs
         .approvals
         .iter()
-        .filter(|approval| approval.spec.wave.as_str() == name_of(inputs.wave))
+        .filter(|approval| {
+            let wave = approval.spec.wave.as_ref();
+            wave.is_some_and(|wave| wave.as_str() == name_of(inputs.wave))
+        })
         .collect();
     let holds = |approval: &&&WaveApproval| {
         let approval = &approval.spec;
-        approval.digest == spec.digest
+        approval.is_of(&name_of(inputs.wave), &spec.digest)
             && approval
                 .occurrence
                 .as_ref()

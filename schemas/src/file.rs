@@ -101,7 +101,12 @@ impl File for WaveApproval {
     }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
-        Vec::new()
+        let mut rules = Rules::default();
+        let spec = &self.spec;
+        let holds = spec.wave.is_some() == spec.digest.is_some()
+            && spec.wave.is_some() != spec.step.is_some();
+        rules.check(holds, "spec".to_owned(), ONE_APPROVED);
+        rules.broken
     }
 }
 
@@ -112,6 +117,10 @@ const ONE_RECURRENCE: &str = "exactly one of every, occurrences";
 const SOME_FIELD: &str = "at least one field beside source";
 const SOME_WORKLOAD: &str = "at least one of workloads, workloadsFrom";
 const ONE_NAME: &str = "exactly one of id, name";
+const ONE_KIND: &str = "exactly one of select, external";
+const NO_VMS: &str = "a step outside has no VMs: only name and dependsOn beside external";
+const SOME_SIGN: &str = "at least one of approval, tcp";
+const ONE_APPROVED: &str = "either wave and digest, or step";
 
 #[derive(Default)]
 struct Rules {
@@ -136,6 +145,21 @@ impl Rules {
         for (w, workload) in plan.workloads.iter().enumerate() {
             self.selectors(&workload.select, &format!("spec.workloads[{w}].select"));
             self.selectors(&workload.exclude, &format!("spec.workloads[{w}].exclude"));
+            let set = [!workload.select.is_empty(), workload.external.is_some()];
+            self.check(one_of(&set), format!("spec.workloads[{w}]"), ONE_KIND);
+            if let Some(external) = &workload.external {
+                let alone = workload.exclude.is_empty()
+                    && workload.gate.is_none()
+                    && workload.target.is_none()
+                    && workload.shutdown_timeout.is_none()
+                    && workload.downtime_budget.is_none()
+                    && workload.weight.is_none();
+                self.check(alone, format!("spec.workloads[{w}]"), NO_VMS);
+                let done = &external.done;
+                let path = format!("spec.workloads[{w}].external.done");
+                let some = done.approval.is_some() || done.tcp.is_some();
+                self.check(some, path, SOME_SIGN);
+            }
         }
         for (i, from) in plan.workloads_from.iter().enumerate() {
             self.selectors(&from.exclude, &format!("spec.workloadsFrom[{i}].exclude"));
@@ -224,6 +248,10 @@ mod tests {
             SOME_FIELD,
             SOME_WORKLOAD,
             ONE_NAME,
+            ONE_KIND,
+            NO_VMS,
+            SOME_SIGN,
+            ONE_APPROVED,
         ];
         assert_eq!(found, twins.map(str::to_owned).into());
     }

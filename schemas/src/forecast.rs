@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PlanName, TargetName, VmKey, VmName, WaveName};
+use crate::ids::{PlanName, TargetName, VmKey, VmName, WaveName, WorkloadName};
 use crate::units::{Bytes, Seconds};
 
 /// The schema named in the file.
@@ -25,8 +25,25 @@ pub struct Forecast {
     pub band: Option<Band>,
     /// Waves in the order of their names.
     pub waves: Vec<WaveForecast>,
+    /// Steps outside, by start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepForecast>,
     /// Scratch, by target.
     pub scratch: Vec<ScratchForecast>,
+}
+
+/// Predicted times of a step outside, counted from the forecast's origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepForecast {
+    /// Its workload's name.
+    pub step: WorkloadName,
+    /// What is done, for people.
+    pub title: String,
+    /// It may begin.
+    pub starts: Seconds,
+    /// It is done.
+    pub ends: Seconds,
 }
 
 /// Between which moments it all ends, if all imports are as much faster or slower than predicted as
@@ -81,6 +98,9 @@ pub struct ImportForecast {
     pub machine: Seconds,
     /// The machine is ready; downtime ends.
     pub ready: Seconds,
+    /// Its gate holds, if it has one; dependants may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Seconds>,
     /// Its scratch is free again.
     pub released: Seconds,
 }

@@ -23,6 +23,7 @@ pub mod facts;
 pub mod file;
 pub mod finding;
 pub mod forecast;
+pub mod gate;
 pub mod ids;
 pub mod inventory;
 pub mod machine;

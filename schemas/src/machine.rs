@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::conditions::{CommonStatus, initial_status};
+use crate::gate::{Gate, GateStatus};
 use crate::ids::{Digest, Namespace, ObjectName, PlanName, VmId, VmKey, VmName, WaveName};
 use crate::wave::WaveSize;
 
@@ -64,6 +65,10 @@ pub struct MachineSpec {
     pub machine: ObjectName,
     /// Sizes by which it was admitted: its import holds scratch even where its wave is gone.
     pub size: WaveSize,
+    /// What it must show, once it runs, before those that depend on it start: as its wave said when
+    /// the attempt was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The attempt under way, or the last one.
     pub attempt: Attempt,
 }
@@ -137,6 +142,9 @@ pub struct MachineStatus {
     /// When each step was first seen.
     #[serde(default)]
     pub times: Times,
+    /// How far its gate is, once it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateStatus>,
     /// One line for people: why it failed or is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::conditions::{CommonStatus, initial_status};
 use crate::facts::StatedFact;
 use crate::finding::Severity;
+use crate::gate::{External, Gate};
 use crate::ids::{
     Namespace, ObjectName, OccurrenceId, SourceName, TargetName, VmId, VmName, WindowName,
     WorkloadName,
@@ -120,23 +121,34 @@ pub struct PlanTarget {
     pub namespace: Namespace,
 }
 
-/// A set of VMs that belong together, and what must run before them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A set of VMs that belong together, and what must run before them; or a step outside. Exactly one
+/// of `select` and `external` is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.select) != has(self.external)").message("exactly one of select, external"))]
+#[x_kube(validation = Rule::new("!has(self.external) || !(has(self.exclude) || has(self.gate) || has(self.target) || has(self.shutdownTimeout) || has(self.downtimeBudget) || has(self.weight))").message("a step outside has no VMs: only name and dependsOn beside external"))]
 pub struct Workload {
     /// Its name.
     pub name: WorkloadName,
     /// Which VMs: the fields of an item must all hold, and any item is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 1000))]
     pub select: Vec<Selector>,
+    /// A step outside instead: no VM, but dependants wait until it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// VMs that are not part of it although `select` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub exclude: Vec<Selector>,
-    /// Workloads whose machines must all run first.
+    /// Workloads that must all be done first: their machines run and their gates hold, or the step
+    /// is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub depends_on: Vec<WorkloadName>,
+    /// What each of its machines must show, once it runs, before those that depend on it start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// Where its machines go, if not where the plan says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetOverride>,
@@ -208,8 +220,9 @@ pub struct VmDependency {
     pub after: Vec<VmRef>,
 }
 
-/// Workloads that an owner calls "my system": from the first of its guests that goes down to the
-/// last that is ready, the whole of it counts as down.
+/// Workloads that an owner calls "my system": from the first of its guests that goes down until the
+/// last is ready, its gate holds, and the last of its steps outside is done, the whole of it counts
+/// as down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {

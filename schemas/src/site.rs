@@ -427,6 +427,9 @@ pub struct Assumptions {
     pub shutdown: Span,
     /// From the machine's creation until it is ready.
     pub boot: Span,
+    /// From a machine's readiness until the ports of its gate answer.
+    #[serde(skip_serializing_if = "is_a_minute")]
+    pub service_start: Span,
     /// By how much one import in ten is expected to take longer than the rates say (P90 over
     /// median): windows are kept with it, and bands are as wide.
     pub spread: Percent,
@@ -439,9 +442,15 @@ impl Default for Assumptions {
             image_bytes_per_second: Quantity(crate::units::Bytes::from_mib(300)),
             shutdown: Span(crate::units::Seconds(60)),
             boot: Span(crate::units::Seconds(90)),
+            service_start: Span::from_minutes(1),
             spread: Percent(20),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_a_minute(span: &Span) -> bool {
+    *span == Span::from_minutes(1)
 }
 
 /// The namespace that a source's and a plan's objects fall into when their file names none.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conditions::{CommonStatus, initial_status};
+use crate::gate::{Gate, WaveStep};
 use crate::ids::{
     Digest, Namespace, ObjectName, OccurrenceId, PlanName, SourceName, SourceNetworkName,
     TargetName, TargetNetworkName, VmKey, VmName, WindowName, WorkloadName,
@@ -61,10 +62,15 @@ pub struct WaveSpec {
     /// Source objects that its imports need, sorted by name.
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
     pub sources: Vec<WaveSource>,
-    /// What its workloads wait for, sorted by name.
+    /// What its workloads wait for, and their gates, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
     pub workloads: Vec<WaveWorkload>,
+    /// The steps outside that its workloads wait for, and those that these wait for, sorted by
+    /// name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
+    pub steps: Vec<WaveStep>,
     /// The machines of every workload that one here waits for, wherever they are imported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
@@ -167,15 +173,19 @@ pub struct WaveOva {
     pub url: String,
 }
 
-/// What a workload of the wave waits for.
+/// What a workload of the wave waits for, and what is waited for of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaveWorkload {
     /// Its name.
     pub name: WorkloadName,
-    /// Workloads whose machines must all run first; each is listed in `prerequisites`.
-    #[schemars(length(min = 1, max = 100))]
+    /// Workloads that must all be done first; each is listed in `prerequisites` or in `steps`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub depends_on: Vec<WorkloadName>,
+    /// What its machines must show before those that depend on them start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
 }
 
 /// The machines of a workload that others wait for. All of them, so that a wave which is not in

@@ -8,13 +8,15 @@
 //! - it sees its own writes: no step on a picture older than what it wrote last;
 //! - an action that fails is dropped, never kept for later: the next step says it again.
 
+use std::collections::BTreeSet;
+
 use schemas::ids::{Namespace, ObjectName, VmKey, VmName, WaveName, WorkloadName};
 use schemas::machine::{Attempt, MachineSpec, MachineStatus, Stage};
 use schemas::units::Bytes;
 use schemas::upstream::VirtualMachineImportSpec;
 use schemas::wave::WaveStatus;
 
-use crate::observed::{At, SourceSpec};
+use crate::observed::{At, Probe, SourceSpec};
 
 /// One thing for the shell to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +100,10 @@ pub enum Action {
 pub struct Step {
     /// In the order in which they are to be carried out.
     pub actions: Vec<Action>,
+    /// Ports to be tried now, beside the actions and without making them wait; what comes of it
+    /// belongs into the next picture ([`crate::Observed::probes`]). One that is being tried is not
+    /// tried twice.
+    pub probes: BTreeSet<Probe>,
     /// Look again at this instant even if nothing changes; absent: only when something does.
     pub wake: Option<jiff::Timestamp>,
     /// How the run stands.
@@ -115,8 +121,34 @@ pub struct RunView {
     pub scratch_usable: Bytes,
     /// What holds the whole run back, in words (stopped, a foreign import exports, …), by wave.
     pub holds: Vec<Hold>,
+    /// Steps outside that something waits for, by plan and name.
+    pub steps: Vec<StepView>,
     /// Nothing more will happen by itself: all are done, failed, or blocked for good.
     pub finished: bool,
+}
+
+/// A step outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepView {
+    /// Its plan.
+    pub plan: At,
+    /// Its workload's name.
+    pub name: WorkloadName,
+    /// What is done, for people.
+    pub title: String,
+    /// How it stands.
+    pub state: StepState,
+}
+
+/// How a step outside stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// Something that it waits for is not done.
+    Behind,
+    /// It may be done; what is lacking for it to count as done.
+    Due(String),
+    /// It is done.
+    Done,
 }
 
 /// What holds back a whole wave.
@@ -236,6 +268,18 @@ pub enum Wait {
     Dependency {
         /// The first of them.
         on: VmKey,
+    },
+    /// A machine that runs and whose gate does not hold yet.
+    Gate {
+        /// Which.
+        on: VmKey,
+    },
+    /// A step outside that is not done.
+    Step {
+        /// Its workload's name.
+        step: WorkloadName,
+        /// What is done, for people.
+        title: String,
     },
     /// Another import that would use the same files (N03).
     Exclusion {

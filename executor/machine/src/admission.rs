@@ -25,6 +25,7 @@ use crate::sources::Sources;
 use crate::spec;
 use crate::stall::{self, Exports};
 use crate::standing::{self, Machine, Standing};
+use crate::steps::Steps;
 
 /// From the opening of an attempt until a request of it cannot arrive any more: an API server ends
 /// requests after a minute.
@@ -41,6 +42,7 @@ pub(crate) struct Gate<'a> {
     pub ledger: &'a Ledger<'a>,
     pub holds: &'a BTreeMap<&'a At, HoldReason>,
     pub sources: &'a Sources<'a>,
+    pub steps: &'a Steps<'a>,
     pub exports: &'a Exports,
     pub now: Timestamp,
 }
@@ -88,8 +90,18 @@ impl Gate<'_> {
         }
         let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
         if let Some(missing) = standing::missing(at, wave, import, self.ledger) {
-            return Some(Wait::Dependency {
-                on: missing.vm.clone(),
+            let on = missing.vm.clone();
+            let entry = self.ledger.get(&spec::record_at(at, &missing.record));
+            return Some(match entry.map(Entry::stage) {
+                Some(Stage::Running) => Wait::Gate { on },
+                _ => Wait::Dependency { on },
+            });
+        }
+        let steps = standing::steps_before(wave, import);
+        if let Some(step) = self.steps.missing(at, &steps) {
+            return Some(Wait::Step {
+                step: step.name.clone(),
+                title: step.title.clone(),
             });
         }
         if let Some((name, missing)) = standing::barrier(at, wave, import, self.ledger) {

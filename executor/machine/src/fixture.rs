@@ -104,6 +104,7 @@ fn wave(imports: Vec<WaveImport>, sources: Vec<WaveSource>) -> Wave {
         scratch: Quantity(Bytes::from_gib(60)),
         sources,
         workloads: Vec::new(),
+        steps: Vec::new(),
         prerequisites: Vec::new(),
         barriers: Vec::new(),
         imports,
@@ -151,6 +152,7 @@ pub(crate) fn observed() -> Observed {
     first.spec.workloads = vec![WaveWorkload {
         name: "app".into(),
         depends_on: vec!["db".into()],
+        gate: None,
     }];
     first.spec.prerequisites = vec![Prerequisite {
         workload: "db".into(),
@@ -202,6 +204,7 @@ pub(crate) fn record(observed: &mut Observed, vm: &str, stage: Stage, times: Tim
         attempt: 1,
         uid: Some(format!("uid-{vm}")),
         times,
+        gate: None,
         message: (stage == Stage::Failed).then(|| "it broke".to_owned()),
     };
     let record = Record {

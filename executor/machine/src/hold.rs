@@ -88,8 +88,7 @@ fn approval(
     }
     let occurrence = wave.spec.window.as_ref().map(|window| &window.occurrence);
     let is_for_it = |approval: &ApprovalSpec| {
-        approval.wave.as_str() == at.name.as_str()
-            && approval.digest == wave.spec.digest
+        approval.is_of(at.name.as_str(), &wave.spec.digest)
             && (approval.occurrence.is_none() || approval.occurrence.as_ref() == occurrence)
     };
     let approvals = observed

@@ -5,6 +5,8 @@
 //!
 //! The map, in the order in which [`step`] goes through it:
 //! - [`Observed`]: the picture; `ledger`: its records, joined with their imports and images;
+//! - `probe`: which ports are asked for; `gate`: whether that of a machine that runs holds;
+//!   `steps`: whether steps outside are done;
 //! - `progress`: one record on its way; `stall`: whether its import stands still;
 //! - `hold`: whether a wave may admit; `sources`: what imports need to be there;
 //! - `standing`: how each machine of each wave stands;
@@ -18,9 +20,11 @@ mod clock;
 mod create;
 #[cfg(test)]
 mod fixture;
+mod gate;
 mod hold;
 mod ledger;
 mod observed;
+mod probe;
 mod progress;
 mod scratch;
 mod sources;
@@ -28,6 +32,7 @@ mod spec;
 mod stall;
 mod standing;
 mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,14 +45,19 @@ use schemas::machine::Stage;
 use crate::admission::Gate;
 use crate::clock::Alarm;
 use crate::ledger::{Entry, Ledger};
+use crate::probe::Probes;
 use crate::progress::Surroundings;
 use crate::sources::Sources;
 use crate::stall::Exports;
 use crate::standing::{Machine, Standing};
+use crate::steps::Steps;
 
-pub use action::{Action, Hold, HoldReason, MachineState, MachineView, RunView, Step, Wait};
+pub use action::{
+    Action, Hold, HoldReason, MachineState, MachineView, RunView, Step, StepState, StepView, Wait,
+};
 pub use observed::{
-    At, Image, Import, Observed, Record, SourceObject, SourceSpec, StopMode, TargetMachine, Wave,
+    At, Image, Import, Observed, Probe, Probed, Record, SourceObject, SourceSpec, StopMode,
+    TargetMachine, Wave,
 };
 pub use spec::import_spec;
 
@@ -56,7 +66,8 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
     let mut alarm = Alarm::new(now);
     let ledger = Ledger::new(observed);
     let exports = Exports::of(&ledger, observed, now);
-    let mut actions = advance(&ledger, observed, &exports, now, &mut alarm);
+    let mut probes = Probes::new(observed, now);
+    let mut actions = advance(&ledger, observed, &exports, now, (&mut probes, &mut alarm));
     actions.extend(superseded(&ledger, observed));
 
     let machines = standing::all(&ledger, observed);
@@ -74,12 +85,21 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
         holds.extend(hold.map(|hold| (at, hold)));
     }
     actions.extend(sources.actions());
+    let mut steps = Steps::default();
+    for (at, wave) in &observed.waves {
+        let waiting = |machine: &Machine<'_>| machine.standing == Standing::Candidate;
+        let mut own = machines.iter().filter(|machine| machine.wave_at == at);
+        let is_needed = !holds.contains_key(at) && own.any(waiting);
+        let known = (&ledger, observed);
+        steps.look(at, wave, is_needed, known, &mut probes, &mut alarm);
+    }
 
     let gate = Gate {
         observed,
         ledger: &ledger,
         holds: &holds,
         sources: &sources,
+        steps: &steps,
         exports: &exports,
         now,
     };
@@ -113,6 +133,7 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
     }
     Step {
         actions,
+        probes: probes.asked,
         wake: alarm.next(),
         view,
     }
@@ -125,7 +146,7 @@ fn advance(
     observed: &Observed,
     exports: &Exports,
     now: Timestamp,
-    alarm: &mut Alarm,
+    (probes, alarm): (&mut Probes<'_>, &mut Alarm),
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     for entry in ledger.entries.values() {
@@ -142,7 +163,7 @@ fn advance(
                 spec::import_spec(at, wave, import)
             }),
         };
-        actions.extend(progress::advance(entry, &around, alarm));
+        actions.extend(progress::advance(entry, &around, probes, alarm));
     }
     actions
 }

@@ -63,6 +63,9 @@ pub struct Observed {
     /// Imports whose creation the API server refused for good, by place, with what it said. The
     /// shell's memory: one that has forgotten asks the API server once more.
     pub refused: BTreeMap<At, String>,
+    /// What came of the ports that were tried, by port: the shell's memory, for what is written
+    /// into the ledger needs none.
+    pub probes: BTreeMap<Probe, Probed>,
     /// Every wave needs an approval here, also one that says it needs none: who may write a wave
     /// could otherwise do without the second pair of eyes.
     pub require_approval: bool,
@@ -74,6 +77,43 @@ impl Observed {
     pub fn wants_scratch_files(&self) -> bool {
         crate::scratch::wants_listing(self)
     }
+}
+
+/// A TCP port that a gate or a step asks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Probe {
+    /// Of a host, by name or address.
+    Host {
+        /// Which.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Of a machine on the target, at the address that it has there.
+    Machine {
+        /// Which.
+        machine: At,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host { host, port } => write!(f, "TCP {port} of `{host}`"),
+            Self::Machine { machine, port } => write!(f, "TCP {port} of machine `{machine}`"),
+        }
+    }
+}
+
+/// What came of a connection that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// When it was tried.
+    pub at: jiff::Timestamp,
+    /// Why it failed; absent: it was taken.
+    pub failure: Option<String>,
 }
 
 /// A wave as it is in the cluster, or read from a file by `apply`.

@@ -14,8 +14,10 @@ use schemas::upstream::{ImportState, VirtualMachineImportSpec, condition};
 
 use crate::action::Action;
 use crate::clock::Alarm;
+use crate::gate;
 use crate::ledger::{self, Entry};
 use crate::observed::{At, Import, Observed};
+use crate::probe::Probes;
 use crate::stall::{self, Exports, Verdict};
 
 /// What `advance` needs to know beside the record.
@@ -36,9 +38,15 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn advance(
     entry: &Entry<'_>,
     around: &Surroundings<'_>,
+    probes: &mut Probes<'_>,
     alarm: &mut Alarm,
 ) -> Option<Action> {
-    let status = look(entry, around, alarm);
+    let status = match look(entry, around, alarm) {
+        status if entry.stage() == Stage::Running => {
+            gate::look(entry, status, around.now, probes, alarm)
+        }
+        status => status,
+    };
     if status != entry.status {
         // The engine is woken before a machine is recorded as booting that is up already: what is
         // recorded next says it all.
@@ -59,7 +67,13 @@ const MESSAGE_MAX: usize = 1024;
 
 /// The action that writes `status` into the record of `entry`.
 pub(crate) fn record(entry: &Entry<'_>, mut status: MachineStatus, now: Timestamp) -> Action {
+    let gate = status.gate.as_ref();
+    let is_awaited = entry.record.spec.gate.is_some() && gate.is_none_or(|g| g.holds.is_none());
     let (situation, reason) = match status.stage {
+        Stage::Running if gate.is_some_and(|gate| gate.failed.is_some()) => {
+            (Situation::Failed, "GateFailed")
+        }
+        Stage::Running if is_awaited => (Situation::Progressing, "AwaitingGate"),
         Stage::Running => (Situation::Succeeded, "Succeeded"),
         Stage::Failed => (Situation::Failed, "ImportFailed"),
         Stage::Held => (Situation::Failed, "Held"),
@@ -70,7 +84,11 @@ pub(crate) fn record(entry: &Entry<'_>, mut status: MachineStatus, now: Timestam
         *message = message.chars().take(MESSAGE_MAX).collect();
     }
     let stage = format!("{:?}", status.stage);
-    let message = status.message.as_deref().unwrap_or(&stage);
+    let of_gate = status
+        .gate
+        .as_ref()
+        .and_then(|gate| gate.message.as_deref());
+    let message = status.message.as_deref().or(of_gate).unwrap_or(&stage);
     let generation = entry.record.generation;
     let before = &entry.status.common.conditions;
     status.common.conditions =

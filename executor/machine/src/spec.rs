@@ -25,6 +25,8 @@ pub(crate) fn machine_spec(
     number: u32,
     now: Timestamp,
 ) -> MachineSpec {
+    let mut workloads = wave.spec.workloads.iter();
+    let workload = workloads.find(|workload| workload.name == import.workload);
     MachineSpec {
         vm: import.vm.clone(),
         instance: None,
@@ -35,6 +37,7 @@ pub(crate) fn machine_spec(
         namespace: import.namespace.clone(),
         machine: import.machine.clone(),
         size: import.size.clone(),
+        gate: workload.and_then(|workload| workload.gate.clone()),
         attempt: Attempt {
             number,
             import: import_name(&import.record, number),

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use schemas::gate::WaveStep;
 use schemas::ids::{VmKey, VmName, WorkloadName};
 use schemas::machine::Stage;
 use schemas::units::Bytes;
 use schemas::wave::{Barrier, PrerequisiteMachine, WaveImport};
 
+use crate::gate::{self, Passage};
 use crate::ledger::{Entry, Ledger};
 use crate::observed::{At, Observed, Wave};
 use crate::spec;
+use crate::steps;
 
 /// One import of one wave.
 #[derive(Clone, Debug)]
@@ -78,7 +81,11 @@ fn alone(
 
 fn by_record(entry: &Entry<'_>) -> Option<Standing> {
     match entry.stage() {
-        Stage::Running => Some(Standing::Done),
+        Stage::Running => Some(match gate::passage(entry) {
+            Passage::Free => Standing::Done,
+            Passage::Awaited => Standing::Active(Stage::Running),
+            Passage::Failed => Standing::Failed(gate::failure(entry)),
+        }),
         Stage::Failed | Stage::Held => Some(Standing::Failed(
             entry
                 .status
@@ -134,21 +141,48 @@ pub(crate) fn obstacle(
         })
 }
 
-/// The workloads that `import` waits for, each with its machines as the wave lists them.
+/// The workloads that `import` waits for, by itself or by way of steps outside, each with its
+/// machines as the wave lists them.
 pub(crate) fn waits_for<'a>(
     wave: &'a Wave,
     import: &'a WaveImport,
 ) -> impl Iterator<Item = (&'a WorkloadName, Option<&'a [PrerequisiteMachine]>)> {
-    let spec = &wave.spec;
-    let own = spec.workloads.iter().find(|w| w.name == import.workload);
-    let names = own.map_or(&[][..], |w| &w.depends_on);
-    names.iter().map(|name| {
-        let listed = spec.prerequisites.iter().find(|p| p.workload == *name);
-        (name, listed.map(|p| p.machines.as_slice()))
-    })
+    let names = before(wave, import).into_iter();
+    names
+        .filter(|name| !steps::is_step(wave, name))
+        .map(|name| {
+            let listed = wave.spec.prerequisites.iter().find(|p| p.workload == *name);
+            (name, listed.map(|p| p.machines.as_slice()))
+        })
 }
 
-/// The first machine that `import` waits for and that does not run yet.
+/// The steps outside that `import` waits for.
+pub(crate) fn steps_before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'a WaveStep> {
+    let names = before(wave, import);
+    let steps = wave.spec.steps.iter();
+    steps.filter(|step| names.contains(&&step.name)).collect()
+}
+
+/// The workloads that `import` waits for, steps among them, and those that these wait for.
+fn before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'a WorkloadName> {
+    let spec = &wave.spec;
+    let own = spec.workloads.iter().find(|w| w.name == import.workload);
+    let mut names: Vec<&WorkloadName> =
+        own.map_or_else(Vec::new, |w| w.depends_on.iter().collect());
+    let mut next = 0;
+    while let Some(name) = names.get(next) {
+        let step = spec.steps.iter().find(|step| step.name == **name);
+        for other in step.map_or(&[][..], |step| &step.depends_on) {
+            if !names.contains(&other) {
+                names.push(other);
+            }
+        }
+        next += 1;
+    }
+    names
+}
+
+/// The first machine that `import` waits for and that does not run yet, or whose gate does not hold.
 pub(crate) fn missing<'a>(
     at: &At,
     wave: &'a Wave,
@@ -159,7 +193,7 @@ pub(crate) fn missing<'a>(
         .filter_map(|(_, machines)| machines)
         .flatten()
         .chain(&import.after)
-        .find(|machine| !runs(at, machine, ledger))
+        .find(|machine| !is_done(at, machine, ledger))
 }
 
 /// The first machine that the whole wave of `import` waits for and that does not run yet, with the
@@ -171,7 +205,7 @@ pub(crate) fn barrier<'a>(
     ledger: &Ledger<'_>,
 ) -> Option<(&'a WorkloadName, &'a PrerequisiteMachine)> {
     barriers(wave, import).find_map(|barrier| {
-        let missing = barrier.machines.iter().find(|m| !runs(at, m, ledger))?;
+        let missing = barrier.machines.iter().find(|m| !is_done(at, m, ledger))?;
         Some((&barrier.name, missing))
     })
 }
@@ -182,9 +216,12 @@ fn barriers<'a>(wave: &'a Wave, import: &WaveImport) -> impl Iterator<Item = &'a
     wave.spec.barriers.iter().filter(binds)
 }
 
-fn runs(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_>) -> bool {
+/// Its machine runs, and its gate holds.
+pub(crate) fn is_done(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_>) -> bool {
     let entry = ledger.get(&spec::record_at(at, &machine.record));
-    entry.is_some_and(|entry| entry.stage() == Stage::Running)
+    entry.is_some_and(|entry| {
+        entry.stage() == Stage::Running && gate::passage(entry) == Passage::Free
+    })
 }
 
 /// Marks those that wait for one that failed, however far away. Names the one that failed, not
@@ -192,7 +229,8 @@ fn runs(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_>) -> bool {
 fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
     let mut failed: BTreeMap<At, (VmKey, VmName)> = BTreeMap::new();
     for entry in ledger.entries.values() {
-        if matches!(entry.stage(), Stage::Failed | Stage::Held) {
+        let is_shut = entry.stage() == Stage::Running && gate::passage(entry) == Passage::Failed;
+        if is_shut || matches!(entry.stage(), Stage::Failed | Stage::Held) {
             let spec = &entry.record.spec;
             failed.insert(entry.at.clone(), (spec.vm.clone(), spec.name.clone()));
         }

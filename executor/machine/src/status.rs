@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use schemas::conditions::{self, CommonStatus, Situation};
+use schemas::ids::WorkloadName;
 use schemas::units::Seconds;
 use schemas::wave::{Counts, WaveStatus};
 
-use crate::action::{Action, HoldReason, MachineState, MachineView};
+use crate::action::{Action, HoldReason, MachineState, MachineView, Wait};
 use crate::clock::{Alarm, after};
 use crate::observed::{At, Wave};
 
@@ -33,7 +34,7 @@ pub(crate) fn write(
         situation,
         reason,
         message,
-    } = say(&counts, hold);
+    } = say(&counts, hold, step_awaited(machines));
     let old = &before.common.conditions;
     let status = WaveStatus {
         common: CommonStatus {
@@ -97,7 +98,19 @@ struct Said {
     message: String,
 }
 
-fn say(counts: &Counts, hold: Option<&HoldReason>) -> Said {
+/// The step outside that a machine waits for, where none of them is on its way.
+fn step_awaited(machines: &[MachineView]) -> Option<(&WorkloadName, &str)> {
+    let is_active = |machine: &MachineView| matches!(machine.state, MachineState::Active(_));
+    if machines.iter().any(is_active) {
+        return None;
+    }
+    machines.iter().find_map(|machine| match &machine.state {
+        MachineState::Waiting(Wait::Step { step, title }) => Some((step, title.as_str())),
+        _ => None,
+    })
+}
+
+fn say(counts: &Counts, hold: Option<&HoldReason>, step: Option<(&WorkloadName, &str)>) -> Said {
     let mut message = format!("{}/{} running", counts.done, counts.total);
     for (number, word) in [
         (counts.active, "under way"),
@@ -119,6 +132,11 @@ fn say(counts: &Counts, hold: Option<&HoldReason>) -> Said {
                 0 => (situation, word),
                 _ => (Situation::Progressing, "Progressing"),
             }
+        }
+        // People have to do something, as with an approval; Argo CD's script knows that word.
+        _ if let Some((step, title)) = step => {
+            message = format!("{message}; awaits the step `{step}`: {title}");
+            (Situation::Waiting, "AwaitingApproval")
         }
         (_, counts) if counts.active + counts.done + counts.failed == 0 => {
             (Situation::Progressing, "Pending")
@@ -195,7 +213,6 @@ mod tests {
     use schemas::machine::Stage;
 
     use super::*;
-    use crate::Wait;
     use crate::fixture::{key, observed, record_at, t, wave_at};
 
     fn machines(states: Vec<MachineState>) -> Vec<MachineView> {

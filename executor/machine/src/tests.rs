@@ -3,18 +3,21 @@
 mod records;
 
 use schemas::approval::ApprovalSpec;
+use schemas::gate::{
+    Gate, GateFailure, GatePort, HostPort, StepApproval, StepDone, StepRef, WaveStep,
+};
 use schemas::machine::{Stage, Times};
 use schemas::site::{Admission, ApprovalPolicy};
 use schemas::units::{Seconds, Span};
 use schemas::upstream::{ENGINE_NAMESPACE, ImportState, condition};
-use schemas::wave::{Barrier, PrerequisiteMachine, WaveWindow};
+use schemas::wave::{Barrier, PrerequisiteMachine, WaveWindow, WaveWorkload};
 
 use crate::fixture::{
     decide, import_at, key, observed, put_image, put_import, record, record_at, t, wave_at,
 };
 use crate::{
-    Action, At, HoldReason, Image, MachineState, Observed, RunView, StopMode, TargetMachine, Wait,
-    step,
+    Action, At, HoldReason, Image, MachineState, Observed, Probe, Probed, RunView, Step, StepState,
+    StopMode, TargetMachine, Wait, step,
 };
 
 /// The actions, without what is said of the waves.
@@ -479,8 +482,9 @@ fn approvals() {
     });
     let digest = picture.waves[&wave_at(10)].spec.digest.clone();
     let mut approval = ApprovalSpec {
-        wave: "erp-010".into(),
-        digest,
+        wave: Some("erp-010".into()),
+        digest: Some(digest),
+        step: None,
         occurrence: None,
         expires: Some(t(100)),
         reference: None,
@@ -503,7 +507,7 @@ fn approvals() {
         Some(HoldReason::AwaitingApproval { .. })
     ));
     approval.occurrence = None;
-    approval.digest = "sha256:other".into();
+    approval.digest = Some("sha256:other".into());
     assert!(matches!(
         hold(&approval, 0),
         Some(HoldReason::AwaitingApproval { .. })
@@ -556,4 +560,204 @@ fn says_it_once() {
         picture.waves.get_mut(&at).unwrap().status = Some(status);
     }
     assert_eq!(step(&picture, t(1)).actions, []);
+}
+
+/// `db` has a gate on one port, with a soak of a minute and ten minutes until it must answer; it
+/// runs since second 200.
+fn gated(on_failure: GateFailure) -> Observed {
+    let mut picture = observed();
+    decide(&mut picture, 10, |wave| {
+        wave.workloads.push(WaveWorkload {
+            name: "db".into(),
+            depends_on: Vec::new(),
+            gate: Some(Gate {
+                tcp: vec![GatePort {
+                    port: 5432,
+                    address: None,
+                }],
+                soak: Some(Span::from_minutes(1)),
+                timeout: Span::from_minutes(10),
+                on_failure,
+            }),
+        });
+    });
+    let times = Times {
+        ended: Some(t(200)),
+        ..exported(100)
+    };
+    record(&mut picture, "db", Stage::Running, times);
+    picture
+}
+
+fn probe() -> Probe {
+    Probe::Machine {
+        machine: At::new("erp", "db"),
+        port: 5432,
+    }
+}
+
+/// Its port was tried then.
+fn tried(picture: &mut Observed, at: u64, answers: bool) {
+    let failure = (!answers).then(|| "connection refused".to_owned());
+    let probed = Probed { at: t(at), failure };
+    picture.probes.insert(probe(), probed);
+}
+
+/// Writes what it says of `db` into its record, as the shell does.
+fn obey(picture: &mut Observed, now: u64) -> Step {
+    let step = step(picture, t(now));
+    if let Some(status) = written(&step.actions, "db") {
+        picture.records.get_mut(&record_at("db")).unwrap().status = Some(status);
+    }
+    step
+}
+
+// A port is asked for while a gate is waited for; the gate holds once it has answered for as long
+// as its soak, and that is recorded, so that nobody asks again, whoever looks and whatever the port
+// says later.
+#[test]
+fn gate_holds() {
+    let mut picture = gated(GateFailure::Hold);
+    let first = obey(&mut picture, 200);
+    assert_eq!(first.probes, [probe()].into());
+    assert_eq!(
+        state(&first.view, "db"),
+        MachineState::Active(Stage::Running)
+    );
+    let on = key("db");
+    assert_eq!(
+        state(&first.view, "web"),
+        MachineState::Waiting(Wait::Gate { on })
+    );
+    tried(&mut picture, 210, true);
+    let answers = obey(&mut picture, 211);
+    assert!(answers.probes.is_empty(), "tried a second ago");
+    assert_eq!(answers.wake, Some(t(215)));
+    // A break begins the soak anew.
+    tried(&mut picture, 240, false);
+    obey(&mut picture, 240);
+    tried(&mut picture, 250, true);
+    obey(&mut picture, 250);
+    tried(&mut picture, 309, true);
+    let early = obey(&mut picture, 309);
+    assert_eq!(
+        state(&early.view, "db"),
+        MachineState::Active(Stage::Running)
+    );
+    tried(&mut picture, 312, true);
+    obey(&mut picture, 312);
+    picture.probes.clear();
+    let held = step(&picture, t(10_000));
+    assert!(held.probes.is_empty());
+    assert_eq!(state(&held.view, "db"), MachineState::Done);
+    assert!(matches!(
+        deeds(&picture, 10_000)[..],
+        [Action::OpenRecord { .. }]
+    ));
+}
+
+// One that does not answer in time keeps what waits for it back until a person says how to go on,
+// or is noted and waited for no more. Nothing is judged by what was tried long ago.
+#[test]
+fn gate_fails() {
+    let mut picture = gated(GateFailure::Hold);
+    tried(&mut picture, 700, false);
+    assert!(!obey(&mut picture, 799).view.finished);
+    let stale = obey(&mut picture, 10_000);
+    assert_eq!(stale.probes, [probe()].into());
+    assert_eq!(
+        state(&stale.view, "db"),
+        MachineState::Active(Stage::Running)
+    );
+    tried(&mut picture, 10_001, false);
+    obey(&mut picture, 10_001);
+    let view = step(&picture, t(10_002)).view;
+    let MachineState::Failed(why) = state(&view, "db") else {
+        panic!("{view:?}");
+    };
+    assert!(
+        why.contains("TCP 5432 of machine `erp/db`: connection refused"),
+        "{why}"
+    );
+    let (by, name) = (key("db"), "db".into());
+    assert_eq!(state(&view, "web"), MachineState::Blocked { by, name });
+
+    let mut picture = gated(GateFailure::Continue);
+    tried(&mut picture, 800, false);
+    obey(&mut picture, 800);
+    assert_eq!(
+        state(&step(&picture, t(801)).view, "db"),
+        MachineState::Done
+    );
+}
+
+// What waits for a step outside waits for what the step waits for, then for a person's word, then
+// for its port.
+#[test]
+fn steps_outside() {
+    let mut picture = observed();
+    decide(&mut picture, 10, |wave| {
+        wave.workloads[0].depends_on = vec!["rac".into()];
+        let tcp = HostPort {
+            host: "erp-scan".to_owned(),
+            port: 1521,
+        };
+        wave.steps = vec![WaveStep {
+            name: "rac".into(),
+            title: "switch over".to_owned(),
+            depends_on: vec!["db".into()],
+            done: StepDone {
+                approval: Some(StepApproval::Required),
+                tcp: Some(vec![tcp]),
+            },
+        }];
+    });
+    let waits = |picture: &Observed| match state(&step(picture, t(300)).view, "web") {
+        MachineState::Waiting(wait) => wait,
+        state => panic!("{state:?}"),
+    };
+    assert_eq!(waits(&picture), Wait::Dependency { on: key("db") });
+    assert_eq!(
+        step(&picture, t(300)).view.steps[0].state,
+        StepState::Behind
+    );
+    record(&mut picture, "db", Stage::Running, exported(100));
+    let for_step = Wait::Step {
+        step: "rac".into(),
+        title: "switch over".to_owned(),
+    };
+    assert_eq!(waits(&picture), for_step);
+    assert!(step(&picture, t(300)).probes.is_empty());
+    let word = ApprovalSpec {
+        wave: None,
+        digest: None,
+        step: Some(StepRef {
+            plan: "erp".into(),
+            name: "rac".into(),
+        }),
+        occurrence: None,
+        expires: None,
+        reference: None,
+    };
+    picture
+        .approvals
+        .insert(At::new("elsewhere", "rac"), word.clone());
+    assert!(step(&picture, t(300)).probes.is_empty());
+    picture.approvals.insert(At::new("migrations", "rac"), word);
+    let asked = Probe::Host {
+        host: "erp-scan".to_owned(),
+        port: 1521,
+    };
+    assert_eq!(step(&picture, t(300)).probes, [asked.clone()].into());
+    assert_eq!(waits(&picture), for_step);
+    let probed = Probed {
+        at: t(299),
+        failure: None,
+    };
+    picture.probes.insert(asked, probed);
+    assert!(matches!(
+        deeds(&picture, 300)[..],
+        [Action::OpenRecord { .. }, ..]
+    ));
+    assert_eq!(step(&picture, t(300)).view.steps[0].state, StepState::Done);
 }

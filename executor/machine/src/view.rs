@@ -10,6 +10,7 @@ use schemas::units::Seconds;
 use crate::action::{Hold, HoldReason, MachineState, MachineView, RunView, Wait};
 use crate::admission::Gate;
 use crate::clock::{Alarm, after};
+use crate::gate;
 use crate::hold;
 use crate::ledger::Entry;
 use crate::observed::At;
@@ -32,6 +33,7 @@ pub(crate) fn of(
         scratch_held: scratch::held(gate.ledger, gate.observed),
         scratch_usable: standing::scratch_usable(gate.observed),
         holds: holds(gate),
+        steps: gate.steps.views(gate.observed),
         finished: true,
     };
     for (index, machine) in machines.iter().enumerate() {
@@ -109,7 +111,9 @@ fn is_at_rest(
         MachineState::Active(_) => false,
         MachineState::Waiting(wait) => match wait {
             Wait::Wave => is_held_at_rest(machine, gate, alarm),
-            Wait::Dependency { on } | Wait::Barrier { on, .. } => !is_under_way(gate, on),
+            Wait::Dependency { on } | Wait::Barrier { on, .. } | Wait::Gate { on } => {
+                !is_under_way(gate, on)
+            }
             // Time will not come back.
             Wait::TooLate { .. } => true,
             Wait::Exclusion { with } => !is_under_way(gate, with),
@@ -124,7 +128,8 @@ fn is_at_rest(
                 front.next().is_some_and(|entry| !ends_by_itself(entry))
                     && front.all(|entry| !ends_by_itself(entry))
             }
-            Wait::ForeignImport { .. } => false,
+            // Others are at it.
+            Wait::Step { .. } | Wait::ForeignImport { .. } => false,
         },
     }
 }
@@ -136,9 +141,13 @@ fn ends_by_itself(entry: &Entry<'_>) -> bool {
     entry.is_under_way() && (is_deleting || !needs_a_person)
 }
 
-fn is_under_way(gate: &Gate<'_>, vm: &VmKey) -> bool {
-    let mut entries = gate.ledger.entries.values();
-    entries.any(|entry| entry.vm() == vm && ends_by_itself(entry))
+fn is_under_way(around: &Gate<'_>, vm: &VmKey) -> bool {
+    let mut entries = around.ledger.entries.values();
+    entries.any(|entry| {
+        let is_awaited =
+            entry.stage() == Stage::Running && gate::passage(entry) == gate::Passage::Awaited;
+        entry.vm() == vm && (is_awaited || ends_by_itself(entry))
+    })
 }
 
 fn is_held_at_rest(machine: &Machine<'_>, gate: &Gate<'_>, alarm: &mut Alarm) -> bool {

@@ -92,6 +92,7 @@ fn spec() -> MachineSpec {
             "peak": "2Gi", "resident": "1Gi", "transfer": "1Gi", "disks": "1Gi",
         }))
         .expect("a size"),
+        gate: None,
         attempt: Attempt {
             number: 1,
             import: "w00c0ffee1".into(),

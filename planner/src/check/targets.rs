@@ -70,7 +70,7 @@ fn wr001(estate: &Estate<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for workload in &estate.plan.workloads {
         let own = targets.get(&workload.name).unwrap_or(&none);
-        for name in &workload.depends_on {
+        for name in estate.plan.before(workload).0 {
             let others: Vec<_> = targets.get(name).unwrap_or(&none).difference(own).collect();
             if !others.is_empty() && !own.is_empty() {
                 let evidence = format!(

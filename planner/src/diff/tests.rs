@@ -45,8 +45,9 @@ fn between(before: &Fixture, now: &Fixture, snapshots: bool) -> PlanDiff {
         .map(|wave| {
             let name = wave.metadata.name.clone().expect("a name");
             let spec = ApprovalSpec {
-                wave: WaveName::new(name.clone()),
-                digest: wave.spec.digest.clone(),
+                wave: Some(WaveName::new(name.clone())),
+                digest: Some(wave.spec.digest.clone()),
+                step: None,
                 occurrence: None,
                 expires: None,
                 reference: Some("CHG0034567".to_owned()),

@@ -116,9 +116,9 @@ fn one(
     };
     let of_it = |wave: &MigrationWave| {
         let digest = wave.spec.digest.clone();
-        approvals.iter().find(move |approval| {
-            approval.spec.wave.as_str() == name && approval.spec.digest == digest
-        })
+        approvals
+            .iter()
+            .find(move |approval| approval.spec.is_of(name, &digest))
     };
     let held = was.and_then(of_it);
     let holds = is.and_then(of_it);

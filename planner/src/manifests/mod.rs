@@ -474,6 +474,7 @@ fn warnings(waves: &[&MigrationWave], steps: &[Step<'_>], options: &Options) -> 
             "the target's engine has no `networkInterfaceModel`: interfaces get the model that it chooses".to_owned(),
         );
     }
+    warnings.extend(unkept(waves));
     let unmet = steps::unmet(waves);
     if !unmet.is_empty() {
         let some: Vec<String> = unmet.iter().take(3).map(|vm| format!("`{vm}`")).collect();
@@ -502,6 +503,36 @@ fn warnings(waves: &[&MigrationWave], steps: &[Step<'_>], options: &Options) -> 
         ));
     }
     warnings
+}
+
+/// Gates and steps outside, which no static order can keep.
+fn unkept(waves: &[&MigrationWave]) -> Vec<String> {
+    let mut gates: BTreeSet<&str> = BTreeSet::new();
+    let mut steps: BTreeSet<&str> = BTreeSet::new();
+    for wave in waves {
+        let held = wave.spec.workloads.iter().filter(|it| it.gate.is_some());
+        gates.extend(held.map(|workload| workload.name.as_str()));
+        steps.extend(wave.spec.steps.iter().map(|step| step.name.as_str()));
+    }
+    let list = |names: BTreeSet<&str>| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let mut said = Vec::new();
+    if !gates.is_empty() {
+        said.push(format!(
+            "the gates of {} are not tried: what waits for these machines starts as soon as they run",
+            list(gates)
+        ));
+    }
+    if !steps.is_empty() {
+        said.push(format!(
+            "the steps outside {} are not waited for: see to it that each is done before you let go on what \
+             depends on it",
+            list(steps)
+        ));
+    }
+    said
 }
 
 /// From so many Kustomizations on it is said that there are many: each waits up to its timeout.

@@ -51,8 +51,19 @@ fn waits(wave: &MigrationWave, import: &WaveImport, other: &WaveImport) -> bool 
         .workloads
         .iter()
         .find(|workload| workload.name == import.workload);
-    workload.is_some_and(|workload| workload.depends_on.contains(&other.workload))
-        || import.after.iter().any(|machine| machine.vm == other.vm)
+    let mut before: Vec<_> = workload.map_or_else(Vec::new, |w| w.depends_on.iter().collect());
+    let mut next = 0;
+    while let Some(name) = before.get(next) {
+        // What a step outside waits for comes before all that waits for the step.
+        let step = wave.spec.steps.iter().find(|step| step.name == **name);
+        for name in step.map_or(&[][..], |step| &step.depends_on) {
+            if !before.contains(&name) {
+                before.push(name);
+            }
+        }
+        next += 1;
+    }
+    before.contains(&&other.workload) || import.after.iter().any(|machine| machine.vm == other.vm)
 }
 
 /// Whether the engine would write the same files for both (N03, N04).

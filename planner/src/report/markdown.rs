@@ -30,6 +30,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
     let parts = [
         waves(report),
         services(report),
+        steps(report),
         happened(report),
         at_once(report),
         room(report),
@@ -142,6 +143,28 @@ fn services(report: &PlanReport) -> Vec<String> {
             service.downtime,
             service.budget.map_or_else(String::new, |b| b.to_string()),
             if over { ", **exceeded**" } else { "" },
+        )
+        .expect(INFALLIBLE);
+    }
+    text.push('\n');
+    vec![text]
+}
+
+fn steps(report: &PlanReport) -> Vec<String> {
+    if report.steps.is_empty() {
+        return Vec::new();
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut text =
+        "\n| step outside | may begin | done by | what |\n|---|---|---|---|\n".to_owned();
+    for step in &report.steps {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(step.step.as_str()),
+            clock.moment(step.starts),
+            clock.until(step.starts, step.ends),
+            cell(&step.title),
         )
         .expect(INFALLIBLE);
     }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity, Subject};
-use schemas::forecast::{Band, Forecast, ImportForecast};
+use schemas::forecast::{Band, Forecast, ImportForecast, StepForecast};
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
 };
@@ -78,6 +78,9 @@ pub struct PlanReport {
     pub waves: Vec<WaveLine>,
     /// The services that have something to move, in the plan's order.
     pub services: Vec<ServiceLine>,
+    /// Steps outside, by start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepForecast>,
     /// The workloads that have something to move, in the plan's order.
     pub workloads: Vec<WorkloadLine>,
     /// The last machine is ready.
@@ -360,6 +363,7 @@ impl PlanReport {
             windows,
             waves: wave_lines(checked, rendered),
             services: service_lines(plan, schedule),
+            steps: rendered.forecast.steps.clone(),
             workloads: workload_lines(plan, schedule),
             ends: schedule.ends(),
             band: rendered.forecast.band.unwrap_or_default(),

@@ -39,6 +39,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         text.push('\n');
         waves(&mut text, report);
         services(&mut text, report);
+        steps(&mut text, report);
         text.push('\n');
         outcome(&mut text, report);
     }
@@ -178,6 +179,26 @@ fn services(text: &mut String, report: &PlanReport) {
             .any(|service| service.budget.is_some()),
         _ => true,
     });
+}
+
+/// The table of steps outside, where there are any.
+fn steps(text: &mut String, report: &PlanReport) {
+    if report.steps.is_empty() {
+        return;
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let head = ["step outside", "may begin", "done by", "what"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(report.steps.iter().map(|step| {
+        [
+            step.step.to_string(),
+            clock.moment(step.starts),
+            clock.until(step.starts, step.ends),
+            schemas::shown::shown(&step.title).into_owned(),
+        ]
+    }));
+    text.push('\n');
+    table_of(text, &rows, |_| true);
 }
 
 fn names<T: ToString>(names: &[T]) -> String {

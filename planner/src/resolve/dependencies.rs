@@ -66,11 +66,14 @@ pub(super) fn resolve(
                 wave: pins.get(&i).copied(),
                 window: pin
                     .and_then(|wave| wave.window.clone())
-                    .or_else(|| site.spec.windows.first().map(|window| window.name.clone())),
+                    .or_else(|| site.spec.windows.first().map(|window| window.name.clone()))
+                    .filter(|_| spec.workloads[i].external.is_none()),
                 occurrence: pin.and_then(|wave| wave.occurrence.clone()),
                 service: None,
                 budget: spec.workloads[i].downtime_budget,
                 weight: u64::from(spec.workloads[i].weight.unwrap_or(1)),
+                gate: spec.workloads[i].gate.clone(),
+                external: spec.workloads[i].external.clone(),
             }
         })
         .collect();
@@ -170,6 +173,10 @@ fn pins(
             let place = plan(&format!("waves[{w}].workloads[{n}]"));
             match positions.get(name) {
                 None => out.error(place, unknown_workload(name, positions)),
+                Some(i) if spec.workloads[*i].external.is_some() => {
+                    let step = name.to_string();
+                    out.error(place, Problem::StepInWave { step });
+                }
                 Some(i) => match pins.insert(*i, w) {
                     Some(other) if other != w => out.error(
                         place,

@@ -30,6 +30,7 @@ use engine::footprint::Footprint;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use schemas::finding::Severity;
+use schemas::gate::{External, Gate};
 use schemas::ids::{
     Namespace, ObjectName, OccurrenceId, PlanName, SourceNetworkName, TargetName, VmKey, VmName,
     WindowName, WorkloadName,
@@ -116,6 +117,33 @@ impl ResolvedPlan {
         self.workloads
             .iter()
             .find(|workload| workload.name == *name)
+    }
+
+    /// The workloads with VMs that a workload waits for, by itself or by way of steps outside, and
+    /// those steps; each sorted by name.
+    pub fn before(&self, workload: &ResolvedWorkload) -> (Vec<&WorkloadName>, Vec<&WorkloadName>) {
+        let (mut sets, mut steps) = (BTreeSet::new(), BTreeSet::new());
+        let mut next: Vec<&WorkloadName> = workload.depends_on.iter().collect();
+        while let Some(name) = next.pop() {
+            match self.workload(name) {
+                Some(it) if it.external.is_some() => {
+                    if let Some(it) = self.workload(name).filter(|_| steps.insert(&it.name)) {
+                        next.extend(&it.depends_on);
+                    }
+                }
+                Some(it) => {
+                    sets.insert(&it.name);
+                }
+                None => {}
+            }
+        }
+        (sets.into_iter().collect(), steps.into_iter().collect())
+    }
+
+    /// How long the gate of a VM's machine is predicted to take once it runs, if it has one.
+    pub fn gate(&self, vm: &ResolvedVm) -> Option<Seconds> {
+        let gate = self.workload(&vm.workload)?.gate.as_ref()?;
+        Some(gate.predicted(self.assumptions.service_start.0))
     }
 
     /// Where a workload stands: as in `workloads[1]`, or `workloadsFrom[0]` for those that it made.
@@ -250,6 +278,10 @@ pub struct ResolvedWorkload {
     pub budget: Option<Span>,
     /// How much its downtime counts; 1 where nothing is said.
     pub weight: u64,
+    /// What its machines must show, once they run, before those that depend on them start.
+    pub gate: Option<Gate>,
+    /// It is a step outside, without VMs.
+    pub external: Option<External>,
 }
 
 /// What people pinned of a wave.

@@ -153,6 +153,14 @@ fn circles(
     let (workload_node, wave_node) = (vms.len(), vms.len() + workloads.len());
     let canary_node = wave_node + waves.len();
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); canary_node + waves.len()];
+    for (w, step) in workloads
+        .iter()
+        .enumerate()
+        .filter(|(_, w)| w.external.is_some())
+    {
+        let names = step.depends_on.iter();
+        before[workload_node + w].extend(names.map(|name| workload_node + workload_at[name]));
+    }
     for (v, vm) in vms.iter().enumerate() {
         before[v].extend(vm.after.iter().filter_map(|key| at.get(key)));
         let w = workload_at[&vm.workload];

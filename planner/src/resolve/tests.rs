@@ -723,3 +723,28 @@ fn no_day() {
             .starts_with("Error plan: spec.waivers[0].expires: an age or expiry")
     );
 }
+
+const OUTSIDE: &str = r#"
+start: "2026-11-28T00:00:00Z"
+workloads:
+- { name: db, select: [ { source: dc1, folder: erp/db } ], gate: { tcp: [ { port: 5432 } ], soak: 5m } }
+- { name: rac, dependsOn: [db], external: { title: switch over, estimate: 90m, done: { approval: required } } }
+- { name: app, dependsOn: [rac], select: [ { source: dc1, folder: erp/app } ] }
+"#;
+
+// A step outside is a node of the graph: what waits for it waits for what it waits for. It is in no
+// wave, and a circle through it is a circle.
+#[test]
+fn steps_outside() {
+    let plan = Fixture::new(OUTSIDE).resolved();
+    let app = plan.workload(&"app".into()).expect("app");
+    assert_eq!(app.level, 2);
+    let (sets, steps) = plan.before(app);
+    assert_eq!((sets, steps), (vec![&"db".into()], vec![&"rac".into()]));
+    let circle = format!(
+        "{OUTSIDE}vmDependencies:\n- {{ vm: {{ source: dc1, name: ERP-DB-01 }}, after: [ {{ source: dc1, name: erp-app-01 }} ] }}\nwaves: [ {{ name: pilot, workloads: [rac] }} ]"
+    );
+    insta::assert_snapshot!(Fixture::new(&circle).told());
+    let circle = circle.replace("\nwaves: [ { name: pilot, workloads: [rac] } ]", "");
+    insta::assert_snapshot!(Fixture::new(&circle).told());
+}

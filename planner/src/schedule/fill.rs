@@ -8,7 +8,7 @@ use schemas::inventory::{Power, SourceKind};
 use schemas::site::{Assumptions, PoweredOff};
 use schemas::units::Seconds;
 
-use super::{Barrier, Job, Problem, Room, Service, Target, Window, Workload};
+use super::{Barrier, Job, Problem, Room, Service, Step, Target, Window, Workload};
 use crate::check::Checked;
 use crate::estimate::Estimates;
 use crate::resolve::{ResolvedPlan, ResolvedWave, ResolvedWorkload};
@@ -47,7 +47,12 @@ impl Problem {
                     .iter()
                     .filter_map(|name| positions.get(name).copied())
                     .collect(),
-                step: None,
+                step: workload.external.as_ref().map(|external| Step {
+                    takes: external.estimate.0,
+                    from: Seconds::ZERO,
+                    calendar: None,
+                    needs: Vec::new(),
+                }),
             })
             .collect();
         let jobs = plan.vms.iter().filter_map(|vm| {
@@ -86,7 +91,7 @@ impl Problem {
                 under_way: false,
                 takes: Room::default(),
                 cut_p90,
-                gate: Seconds::ZERO,
+                gate: plan.gate(vm).unwrap_or(Seconds::ZERO),
                 after: vm.after.clone(),
                 estimates,
                 size,

@@ -19,6 +19,7 @@ pub fn import_forecast(slot: &Slot) -> ImportForecast {
         images_in: times.images_in,
         machine: times.machine,
         ready: times.ready,
+        gate: None,
         released: times.released,
     }
 }

@@ -253,11 +253,25 @@ impl Waits {
         if let Some(other) = by_vm(jobs) {
             return Some(Opener::Job(other));
         }
-        for workload in &problem.workloads[problem.jobs[job].workload].after {
+        // What a step waits for is behind what the job waits for.
+        let mut before = problem.workloads[problem.jobs[job].workload].after.clone();
+        let mut next = 0;
+        while let Some(workload) = before.get(next).copied() {
+            if problem.workloads[workload].step.is_some() {
+                let further = problem.workloads[workload].after.iter();
+                let further: Vec<usize> =
+                    further.filter(|w| !before.contains(w)).copied().collect();
+                before.extend(further);
+            }
+            next += 1;
+        }
+        for workload in &before {
             let jobs = links.members[*workload].iter().filter(undone).copied();
             if let Some(other) = by_vm(jobs.collect()) {
                 return Some(Opener::Job(other));
             }
+        }
+        for workload in &before {
             if problem.workloads[*workload].step.is_some() && self.steps_ended[*workload].is_none()
             {
                 return Some(Opener::Step(*workload));

@@ -135,7 +135,8 @@ fn staying(
 fn groups(plan: &ResolvedPlan) -> Vec<Group<'_>> {
     // By the lowest level in it; at one level pinned ones first, as the plan lists them.
     let mut groups: BTreeMap<(usize, bool, usize), Vec<&ResolvedWorkload>> = BTreeMap::new();
-    for workload in &plan.workloads {
+    // A step outside has no VMs, and so no wave.
+    for workload in plan.workloads.iter().filter(|it| it.external.is_none()) {
         let key = match workload.wave {
             None => (workload.level, true, 0),
             Some(wave) => {

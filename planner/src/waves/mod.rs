@@ -11,7 +11,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::forecast::{Band, Forecast, SCHEMA};
+use schemas::forecast::{Band, Forecast, SCHEMA, StepForecast};
+use schemas::gate::WaveStep;
 use schemas::ids::{Digest, ObjectName, VmKey, WaveName, WorkloadName};
 use schemas::inventory::Inventory;
 use schemas::plan::PlanSpec;
@@ -25,7 +26,7 @@ use schemas::wave::{
 use crate::check::Checked;
 use crate::keep::Keep;
 use crate::resolve::{ExclusionReason, Index, ResolvedPlan, ResolvedVm};
-use crate::schedule::{Schedule, Slot, scratch_forecast, wave_forecast};
+use crate::schedule::{Schedule, Slot, StepSlot, scratch_forecast, wave_forecast};
 
 pub use group::Wave;
 pub(crate) use order::longest_rising;
@@ -117,7 +118,16 @@ pub fn render(
         }
         if let Some(scratch) = predicted.scratch.iter().find(|s| s.target == wave.target) {
             let own = wave.vms.iter().filter_map(|key| foreseen.get(key).copied());
-            forecasts.push(wave_forecast(made.name(&wave), own, scratch));
+            let mut forecast = wave_forecast(made.name(&wave), own, scratch);
+            for import in &mut forecast.imports {
+                let gate = checked
+                    .plan
+                    .vm(&import.vm)
+                    .and_then(|vm| checked.plan.gate(vm));
+                let runs = foreseen.get(&import.vm).map(|slot| slot.times.running);
+                import.gate = gate.zip(runs).map(|(gate, runs)| runs + gate);
+            }
+            forecasts.push(forecast);
         }
         rendered.push(RenderedWave {
             object: made.object(&wave, spec),
@@ -132,6 +142,7 @@ pub fn render(
             origin: checked.plan.start,
             waves: forecasts,
             band: Some(band),
+            steps: step_forecast(&checked.plan, predicted),
             scratch: scratch_forecast(predicted),
         },
     }
@@ -189,6 +200,7 @@ impl Maker<'_> {
             scratch: Quantity(target.usable),
             sources: sources.into_values().cloned().collect(),
             prerequisites: prerequisites(plan, &workloads),
+            steps: steps(plan, &workloads),
             workloads,
             barriers: barriers(plan, &wave.vms),
             imports: self.imports(wave, &vms),
@@ -253,16 +265,17 @@ impl Maker<'_> {
     }
 }
 
-/// The workloads of these VMs that wait for others, by name.
+/// The workloads of these VMs that wait for others, or that others wait for by a gate, by name.
 fn waiting(plan: &ResolvedPlan, vms: &[&ResolvedVm]) -> Vec<WaveWorkload> {
     let names: BTreeSet<&WorkloadName> = vms.iter().map(|vm| &vm.workload).collect();
     names
         .into_iter()
         .filter_map(|name| plan.workload(name))
-        .filter(|workload| !workload.depends_on.is_empty())
+        .filter(|workload| !workload.depends_on.is_empty() || workload.gate.is_some())
         .map(|workload| WaveWorkload {
             name: workload.name.clone(),
             depends_on: workload.depends_on.clone(),
+            gate: workload.gate.clone(),
         })
         .collect()
 }
@@ -315,11 +328,44 @@ fn machines<'a>(
     .collect()
 }
 
+/// The steps outside that these wait for, by name.
+fn steps(plan: &ResolvedPlan, workloads: &[WaveWorkload]) -> Vec<WaveStep> {
+    let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
+    let names: BTreeSet<&WorkloadName> = workloads
+        .flat_map(|workload| plan.before(workload).1)
+        .collect();
+    let step = |name: &WorkloadName| {
+        let workload = plan.workload(name)?;
+        let external = workload.external.as_ref()?;
+        Some(WaveStep {
+            name: workload.name.clone(),
+            title: external.title.clone(),
+            depends_on: workload.depends_on.clone(),
+            done: external.done.clone(),
+        })
+    };
+    names.into_iter().filter_map(step).collect()
+}
+
+/// Steps outside as they are predicted.
+fn step_forecast(plan: &ResolvedPlan, predicted: &Schedule) -> Vec<StepForecast> {
+    let forecast = |slot: &StepSlot| {
+        let workload = plan.workloads.get(slot.workload)?;
+        Some(StepForecast {
+            step: workload.name.clone(),
+            title: workload.external.as_ref()?.title.clone(),
+            starts: slot.begins,
+            ends: slot.ends,
+        })
+    };
+    predicted.steps.iter().filter_map(forecast).collect()
+}
+
 /// All machines of the workloads that these wait for: those to be moved, and those that were.
 fn prerequisites(plan: &ResolvedPlan, workloads: &[WaveWorkload]) -> Vec<Prerequisite> {
+    let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
     let names: BTreeSet<&WorkloadName> = workloads
-        .iter()
-        .flat_map(|workload| &workload.depends_on)
+        .flat_map(|workload| plan.before(workload).0)
         .collect();
     names
         .into_iter()

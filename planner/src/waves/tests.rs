@@ -219,3 +219,63 @@ fn long_names() {
     }
     assert_eq!(stems(&rendered), ["010-db", "020-tier-2", "030-web"]);
 }
+
+const OUTSIDE: &str = r#"
+start: "2026-11-23T00:00:00+01:00"
+workloads:
+- { name: db, select: [ { source: dc1, folder: erp/db } ], gate: { tcp: [ { port: 5432 } ], soak: 5m } }
+- { name: rac, dependsOn: [db], external: { title: switch over, estimate: 90m, done: { approval: required } } }
+- { name: app, dependsOn: [rac], select: [ { source: dc1, folder: erp/app } ] }
+services: [ { name: erp, workloads: [db, rac, app], downtimeBudget: 30m } ]
+"#;
+
+// The wave alone suffices in the cluster: it has its gates, the steps before it, and the machines
+// that those wait for. What is predicted counts them all, and the service is down until its last
+// gate holds.
+#[test]
+fn gates_and_steps() {
+    let fixture = Fixture::new(OUTSIDE);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let rendered = &planned.rendered;
+    assert_eq!(stems(rendered), ["010-db", "020-app"]);
+    let gate = wave(rendered, "010-db").spec.workloads[0].gate.as_ref();
+    assert_eq!(gate.map(|gate| gate.tcp[0].port), Some(5432));
+    let app = &wave(rendered, "020-app").spec;
+    assert_eq!(app.workloads[0].depends_on, ["rac"]);
+    assert_eq!(app.steps[0].depends_on, ["db"]);
+    assert_eq!(app.prerequisites[0].workload, "db");
+    assert_eq!(app.prerequisites[0].machines.len(), 2);
+
+    let forecast = &rendered.forecast;
+    let db = forecast.waves[0].imports.iter();
+    let gates = db.map(|import| import.gate.expect("a gate") - import.ready);
+    // A minute until the port answers and five of soak, after the engine's word: that waits for the
+    // export that it is at.
+    let gates: Vec<u64> = gates.map(|gate| gate.0).collect();
+    assert!(gates.iter().all(|gate| *gate >= 360), "{gates:?}");
+    let held = forecast.waves[0]
+        .imports
+        .iter()
+        .filter_map(|import| import.gate);
+    let step = &forecast.steps[0];
+    // Both are rounded down to whole seconds.
+    let idle = step.starts.saturating_sub(held.max().expect("a gate"));
+    assert!(idle.0 <= 1, "{idle}");
+    assert_eq!(step.ends - step.starts, schemas::units::Seconds(90 * 60));
+    let first = forecast.waves[1]
+        .imports
+        .iter()
+        .map(|import| import.created);
+    assert!(first.min().expect("imports") >= step.ends);
+
+    let service = &planned.report.services[0];
+    assert_eq!(service.starts, forecast.waves[0].starts);
+    assert_eq!(service.downtime, service.ends - service.starts);
+    assert!(service.ends >= step.ends);
+    let over = planned
+        .report
+        .findings
+        .iter()
+        .filter(|found| found.code == "WR040");
+    assert_eq!(over.count(), 1);
+}

@@ -29,6 +29,7 @@ pub fn write_wave(wave: &MigrationWave) -> String {
     let mut frame = wave.clone();
     frame.spec.sources.clear();
     frame.spec.workloads.clear();
+    frame.spec.steps.clear();
     frame.spec.prerequisites.clear();
     frame.spec.imports.clear();
     // Only these two are written when they are empty; the others follow in the order of the type.
@@ -41,6 +42,7 @@ pub fn write_wave(wave: &MigrationWave) -> String {
     text.push_str(head);
     list(&mut text, "sources", &spec.sources);
     list(&mut text, "workloads", &spec.workloads);
+    list(&mut text, "steps", &spec.steps);
     list(&mut text, "prerequisites", &spec.prerequisites);
     text.push_str(between);
     list(&mut text, "imports", &spec.imports);

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use engine::{DiskSpec, Fault, Guest, ImportSpec, Millis, Profile, Timing};
 use jiff::Timestamp;
 use schemas::approval::ApprovalSpec;
+use schemas::gate::{
+    Gate, GateFailure, GatePort, HostPort, StepApproval, StepDone, StepRef, WaveStep,
+};
 use schemas::ids::{Digest, Namespace, ObjectName, VmKey, VmName, WorkloadName};
 use schemas::inventory::SourceKind;
 use schemas::machine::MachineId;
@@ -47,6 +50,8 @@ pub struct Vm {
     pub boot: Timing,
     /// What goes wrong.
     pub fault: Option<Fault>,
+    /// From its machine's readiness until the port of its gate answers.
+    pub answers_after: Millis,
     /// Somebody has put a machine of its name on the target: imported before, or not.
     pub name_taken: Option<bool>,
 }
@@ -98,6 +103,15 @@ fn disks(names: Vec<Arc<str>>, disks: &[(Bytes, Timing)]) -> Vec<DiskSpec> {
         .collect()
 }
 
+/// A step outside, as it truly is.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What waves say of it.
+    pub wave: WaveStep,
+    /// It is done then, whether by a person's word or by its port.
+    pub done_at: Millis,
+}
+
 /// A fleet with its plan.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -105,6 +119,10 @@ pub struct Fleet {
     pub vms: Vec<Vm>,
     /// For each workload, those that it waits for.
     pub waits_for: Vec<Vec<usize>>,
+    /// For each workload, the gate of its machines.
+    pub gates: Vec<Option<Gate>>,
+    /// For each workload, the step outside between those that it waits for and itself.
+    pub steps: Vec<Option<Step>>,
     /// The waves.
     pub waves: Vec<(At, WaveSpec)>,
     /// Scratch bytes that all imports together may hold.
@@ -128,12 +146,15 @@ impl Fleet {
         let usable = largest.unwrap_or_default() + Bytes::from_gib(rng.within(0, 60));
         let mut fleet = Self {
             vms,
+            gates: vec![None; waits_for.len()],
+            steps: vec![None; waits_for.len()],
             waits_for,
             waves: Vec::new(),
             usable,
             canaries: (0..rng.within(1, 4)).map(|_| rng.percent(30)).collect(),
         };
         fleet.single_dependencies(&mut rng);
+        fleet.gates_and_steps(&mut Rng::new(seed, "gates"));
         fleet.waves = fleet.plan(&mut rng, origin);
         fleet
     }
@@ -194,6 +215,22 @@ impl Fleet {
         }
     }
 
+    /// Some workloads have a gate, and some a step outside in front of them.
+    fn gates_and_steps(&mut self, rng: &mut Rng) {
+        for w in 0..self.waits_for.len() {
+            self.gates[w] = rng.percent(35).then(|| gate(rng));
+            self.steps[w] = rng.percent(25).then(|| {
+                let depends_on = self.waits_for[w].iter().map(|w| workload(*w)).collect();
+                step(w, depends_on, rng)
+            });
+        }
+        for vm in &mut self.vms {
+            // One in some is later than any gate waits.
+            let most = *rng.pick(&[1, 300, 600, 600, 7200]);
+            vm.answers_after = Millis::from_seconds(rng.within(0, most));
+        }
+    }
+
     fn plan(&self, rng: &mut Rng, origin: Timestamp) -> Vec<(At, WaveSpec)> {
         let admission = *rng.pick(&[
             Admission::Balanced,
@@ -224,6 +261,7 @@ impl Fleet {
                     scratch: Quantity(self.usable),
                     sources: sources(vms),
                     workloads: self.workloads(vms),
+                    steps: self.steps_of(vms),
                     prerequisites: self.listed(vms),
                     barriers: self.barriers(n, vms),
                     imports: imports(vms),
@@ -246,11 +284,23 @@ impl Fleet {
         own.sort_unstable();
         own.dedup();
         own.into_iter()
-            .filter(|w| !self.waits_for[*w].is_empty())
             .map(|w| WaveWorkload {
                 name: workload(w),
-                depends_on: self.waits_for[w].iter().map(|w| workload(*w)).collect(),
+                depends_on: match &self.steps[w] {
+                    Some(step) => vec![step.wave.name.clone()],
+                    None => self.waits_for[w].iter().map(|w| workload(*w)).collect(),
+                },
+                gate: self.gates[w].clone(),
             })
+            .filter(|workload| !workload.depends_on.is_empty() || workload.gate.is_some())
+            .collect()
+    }
+
+    fn steps_of(&self, vms: &[Vm]) -> Vec<WaveStep> {
+        let steps = self.steps.iter().enumerate();
+        steps
+            .filter(|(w, _)| vms.iter().any(|vm| vm.workload == *w))
+            .filter_map(|(_, step)| Some(step.as_ref()?.wave.clone()))
             .collect()
     }
 
@@ -291,6 +341,45 @@ impl Fleet {
     }
 }
 
+fn gate(rng: &mut Rng) -> Gate {
+    let soak = rng.percent(50).then(|| Span(Seconds(rng.within(1, 400))));
+    Gate {
+        tcp: vec![GatePort {
+            port: 5432,
+            address: None,
+        }],
+        soak,
+        timeout: Span::from_minutes(12),
+        on_failure: *rng.pick(&[GateFailure::Hold, GateFailure::Hold, GateFailure::Continue]),
+    }
+}
+
+fn step(w: usize, depends_on: Vec<WorkloadName>, rng: &mut Rng) -> Step {
+    let name = WorkloadName::new(format!("step{w}"));
+    let done = match rng.within(0, 3) {
+        0 => (Some(StepApproval::Required), None),
+        1 => (None, Some(())),
+        _ => (Some(StepApproval::Required), Some(())),
+    };
+    Step {
+        done_at: Millis::from_seconds(rng.within(0, 40 * 60)),
+        wave: WaveStep {
+            title: format!("what {name} is about"),
+            depends_on,
+            done: StepDone {
+                approval: done.0,
+                tcp: done.1.map(|()| {
+                    vec![HostPort {
+                        host: name.to_string(),
+                        port: 443,
+                    }]
+                }),
+            },
+            name,
+        },
+    }
+}
+
 fn listed_machine(vm: &Vm) -> PrerequisiteMachine {
     PrerequisiteMachine {
         vm: vm.import.vm.clone(),
@@ -301,12 +390,29 @@ fn listed_machine(vm: &Vm) -> PrerequisiteMachine {
 /// The approval of a wave.
 pub fn approval(at: &At, wave: &WaveSpec) -> ApprovalSpec {
     ApprovalSpec {
-        wave: at.name.as_str().into(),
-        digest: wave.digest.clone(),
+        wave: Some(at.name.as_str().into()),
+        digest: Some(wave.digest.clone()),
+        step: None,
         occurrence: None,
         expires: None,
         reference: None,
     }
+}
+
+/// The word that a step outside is done.
+pub fn step_approval(step: &WaveStep) -> (At, ApprovalSpec) {
+    let approval = ApprovalSpec {
+        wave: None,
+        digest: None,
+        step: Some(StepRef {
+            plan: PLAN.into(),
+            name: step.name.clone(),
+        }),
+        occurrence: None,
+        expires: None,
+        reference: None,
+    };
+    (At::new(HOME, step.name.as_str()), approval)
 }
 
 fn workload(w: usize) -> WorkloadName {
@@ -402,6 +508,7 @@ fn vm(seed: u64, n: u64, workloads: usize, faults: u64) -> Vm {
         export: Timing::from(resident.at_rate(Bytes::from_mib(rng.within(40, 300)))),
         boot: Timing::from(Seconds(rng.within(20, 200))),
         fault: None,
+        answers_after: Millis::ZERO,
         name_taken: None,
     };
     if rng.percent(faults) {

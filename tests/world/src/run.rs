@@ -1,16 +1,18 @@
 //! One seed's run: a world, an executor that looks, acts and dies, and people who interfere.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use engine::{Guest, Millis, Timing};
-use executor_machine::{Action, At, MachineState, Observed, RunView, StopMode, Wait, Wave, step};
+use executor_machine::{
+    Action, At, MachineState, Observed, Probe, Probed, RunView, StopMode, Wait, Wave, step,
+};
 use jiff::Timestamp;
 use schemas::inventory::SourceKind;
 use schemas::units::{Bytes, Quantity};
 use schemas::upstream::ENGINE_NAMESPACE;
 use schemas::wave::WaveSize;
 
-use crate::fleet::{Fleet, HOME, approval};
+use crate::fleet::{Fleet, HOME, approval, step_approval};
 use crate::rng::Rng;
 use crate::world::{Answer, World};
 
@@ -28,6 +30,9 @@ const AMBUSHED_PERCENT: u64 = 6;
 const LAG_MAX: Millis = Millis::from_seconds(20);
 /// Writes for a VM that nobody disturbs (the project's measure).
 const WRITES_MAX: u32 = 10;
+
+/// And for its gate: that it answers, that it holds.
+const WRITES_OF_GATE: u32 = 2;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -67,6 +72,9 @@ enum Event {
     Replan(usize),
     RemovePlan,
     ApplyPlan,
+    /// A step outside is done: whoever must say so does.
+    StepDone,
+    RetryGates,
     Foreign(u64),
     DeleteImport(usize),
     Heal,
@@ -97,6 +105,9 @@ pub fn run(seed: u64, mood: Mood) -> Report {
         rng,
         world,
     };
+    for step in run.world.fleet.steps.clone().iter().flatten() {
+        run.plan_event(step.done_at, Event::StepDone);
+    }
     run.apply_plan();
     run.approve();
     run.finish()
@@ -130,6 +141,8 @@ struct Executor {
     is_dirty: bool,
     /// A request of one that died, and when it arrives.
     in_flight: Option<(Millis, Action)>,
+    /// What came of the ports that it tried.
+    probes: BTreeMap<Probe, Probed>,
     /// It has written since it looked: older pictures are no good any more.
     has_written: bool,
 }
@@ -255,7 +268,8 @@ impl Run {
 
     /// The executor looks, and is told what to do.
     fn look(&mut self) {
-        let (observed, is_stale) = self.picture();
+        let (mut observed, is_stale) = self.picture();
+        observed.probes.clone_from(&self.executor.probes);
         let now = self.world.now();
         let step = step(&observed, now);
         if self.rng.percent(1) && step != executor_machine::step(&observed, now) {
@@ -270,7 +284,11 @@ impl Run {
             let soon = self.world.sim.now() + Millis::from_seconds(2);
             executor.wake = Some(executor.wake.map_or(soon, |wake| wake.min(soon)));
         }
-        executor.is_dirty = false;
+        executor.is_dirty = !step.probes.is_empty();
+        for probe in step.probes {
+            let probed = self.world.probe(&probe);
+            executor.probes.insert(probe, probed);
+        }
         executor.has_written = false;
         executor.busy_until = self.world.sim.now() + Millis(self.rng.within(5, 300));
         self.view = step.view;
@@ -357,6 +375,8 @@ impl Run {
             }),
             Event::RemovePlan => self.world.waves.clear(),
             Event::ApplyPlan => self.apply_plan(),
+            Event::StepDone => self.approve_steps(),
+            Event::RetryGates => self.world.retry_gates(),
             Event::Foreign(n) => self.foreign(n),
             Event::DeleteImport(n) => {
                 let vm = n % self.world.fleet.vms.len();
@@ -387,6 +407,15 @@ impl Run {
             let approval = approval(at, &wave.spec);
             self.world.approvals.insert(at.clone(), approval);
         }
+        self.approve_steps();
+    }
+
+    fn approve_steps(&mut self) {
+        let now = self.world.sim.now();
+        let steps = self.world.fleet.steps.iter().flatten();
+        let done = steps.filter(|step| step.done_at <= now);
+        let approvals = done.map(|step| step_approval(&step.wave));
+        self.world.approvals.extend(approvals);
     }
 
     fn edit(&mut self, n: usize, edit: impl FnOnce(&mut Wave)) {
@@ -448,7 +477,8 @@ impl Run {
             };
             let runs = self.world.runs(vm);
             let is_done = machine.state == MachineState::Done;
-            if is_done != runs {
+            let is_shut = runs && self.world.is_shut(vm);
+            if is_done != runs && !is_shut {
                 self.world
                     .fail(format!("VM {vm} runs: {runs}, and is {:?}", machine.state));
             }
@@ -457,7 +487,11 @@ impl Run {
                     .fail(format!("VM {vm} is sound, and is {:?}", machine.state));
             }
             let writes = self.world.writes.get(&machine.record).copied().unwrap_or(0);
-            if self.mood == Mood::Calm && writes > WRITES_MAX {
+            let of_gate = match self.world.fleet.gates[self.world.fleet.vms[vm].workload] {
+                Some(_) => WRITES_OF_GATE,
+                None => 0,
+            };
+            if self.mood == Mood::Calm && writes > WRITES_MAX + of_gate {
                 self.world.fail(format!("{writes} writes for VM {vm}"));
             }
         }
@@ -487,7 +521,10 @@ impl Run {
         let truth = &self.world.fleet.vms[vm];
         match state {
             MachineState::Failed(_) => {
-                !truth.is_sound() || self.world.meddled.contains(&vm) || self.world.is_spoilt(vm)
+                !truth.is_sound()
+                    || self.world.is_shut(vm)
+                    || self.world.meddled.contains(&vm)
+                    || self.world.is_spoilt(vm)
             }
             // Those in front of it hold what it needs, and only a person can take it from them; or
             // its window is over.
@@ -574,6 +611,7 @@ fn storm(rng: &mut Rng, vms: usize) -> VecDeque<(Millis, Event)> {
         Event::Suspend(3, false),
         Event::ApplyPlan,
         Event::Approve,
+        Event::RetryGates,
     ] {
         script.push((end, event));
     }

@@ -9,15 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::sim::{ImageState, Life};
 use engine::{Change, ImportId, Millis, Profile, Sim, What};
 use executor_machine::{
-    Action, At, Image, Import, Observed, Record, SourceObject, StopMode, TargetMachine, Wave,
+    Action, At, Image, Import, Observed, Probe, Probed, Record, SourceObject, StopMode,
+    TargetMachine, Wave,
 };
 use jiff::{SignedDuration, Timestamp};
 use schemas::approval::ApprovalSpec;
+use schemas::gate::{GateFailure, GateStatus};
 use schemas::ids::{Namespace, ObjectName};
 use schemas::machine::Stage;
+use schemas::units::Seconds;
 use schemas::upstream::{ImportState, VirtualMachineImportSpec, VirtualMachineImportStatus};
 
-use crate::fleet::{CLUSTER, Fleet};
+use crate::fleet::{CLUSTER, Fleet, Vm};
 
 /// `millis` after `origin`.
 pub fn instant(origin: Timestamp, millis: Millis) -> Timestamp {
@@ -265,6 +268,84 @@ impl World {
             stops: self.stops.clone(),
             scratch_files: Some(files.collect()),
             refused: BTreeMap::new(),
+            probes: BTreeMap::new(),
+        }
+    }
+
+    /// Tries a port.
+    pub fn probe(&self, probe: &Probe) -> Probed {
+        let answers = match probe {
+            Probe::Host { host, .. } => self.step_is_done(host),
+            Probe::Machine { machine, .. } => {
+                let mut vms = self.fleet.vms.iter();
+                let is_it = |vm: &Vm| {
+                    vm.import.namespace == machine.namespace && vm.import.machine == machine.name
+                };
+                let vm = vms.position(is_it);
+                vm.and_then(|vm| self.answers_at(vm))
+                    .is_some_and(|at| at <= self.sim.now())
+            }
+        };
+        Probed {
+            at: self.now(),
+            failure: (!answers).then(|| "connection refused".to_owned()),
+        }
+    }
+
+    /// When the port of a VM's machine answers.
+    fn answers_at(&self, vm: usize) -> Option<Millis> {
+        let imports = self.imported.get(&vm).into_iter().flatten();
+        let ready = imports.filter_map(|id| self.sim.import(*id).times().ready);
+        Some(ready.min()? + self.fleet.vms[vm].answers_after)
+    }
+
+    /// By that name: people or gear are done with it.
+    fn step_is_done(&self, name: &str) -> bool {
+        let mut steps = self.fleet.steps.iter().flatten();
+        steps.any(|step| step.wave.name == *name && step.done_at <= self.sim.now())
+    }
+
+    /// Whether the gate of a VM that runs truly lets those behind it through.
+    fn gate_is_free(&self, vm: usize) -> bool {
+        let it = &self.fleet.vms[vm];
+        let Some(gate) = &self.fleet.gates[it.workload] else {
+            return true;
+        };
+        let soak = gate.soak.map_or(Seconds::ZERO, |soak| soak.0);
+        let held = self.answers_at(vm).map(|at| at + soak.into());
+        held.is_some_and(|at| at <= self.sim.now())
+            || gate.on_failure == GateFailure::Continue && {
+                let record = At::new(crate::fleet::HOME, it.import.record.clone());
+                let status = self.records.get(&record).and_then(|r| r.status.as_ref());
+                let since = status.and_then(|status| status.times.ended);
+                since.is_some_and(|since| {
+                    self.now().duration_since(since).as_secs() >= gate.timeout.0.signed()
+                })
+            }
+    }
+
+    /// Whether its gate keeps those behind it back for good, as far as nobody looks again.
+    pub fn is_shut(&self, vm: usize) -> bool {
+        let it = &self.fleet.vms[vm];
+        let gate = self.fleet.gates[it.workload].as_ref();
+        gate.is_some_and(|gate| gate.on_failure == GateFailure::Hold)
+            && it.answers_after >= Millis::from_minutes(10)
+    }
+
+    /// A person says of each gate that failed: look again.
+    pub fn retry_gates(&mut self) {
+        let now = self.now();
+        for record in self.records.values_mut() {
+            self.version += 1;
+            let status = record.status.as_mut();
+            let gate = status.and_then(|status| status.gate.as_mut());
+            if let Some(gate) = gate.filter(|gate| gate.failed.is_some() && gate.holds.is_none()) {
+                *gate = GateStatus {
+                    since: Some(now),
+                    ..GateStatus::default()
+                };
+                record.resource_version = self.version.to_string();
+            }
         }
     }
 
@@ -468,11 +549,19 @@ impl World {
                 status,
             } => {
                 let before = self.records.get(at).and_then(|r| r.status.clone());
-                let was_running = before.is_some_and(|s| s.stage == Stage::Running);
+                let was_running = before.filter(|s| s.stage == Stage::Running);
                 let answer = self.write_record(at, resource_version, |record| {
                     record.status = Some(status.clone());
                 });
-                self.law(!was_running || answer == Answer::Conflict, || {
+                // Of a machine that runs only the gate is still open, and only once.
+                let is_gate = was_running.is_none_or(|was| {
+                    let held = was.gate.as_ref().is_some_and(|gate| gate.holds.is_some());
+                    let only = status.stage == was.stage
+                        && status.times == was.times
+                        && status.uid == was.uid;
+                    !held && only && status.gate != was.gate
+                });
+                self.law(is_gate || answer == Answer::Conflict, || {
                     format!("`{at}` runs, and its record is written again")
                 });
                 answer
@@ -587,6 +676,20 @@ impl World {
         let missing = self.fleet.prerequisites(vm).find(|p| !self.runs(*p));
         self.law(missing.is_none(), || {
             format!("VM {vm} is imported before VM {missing:?}")
+        });
+        let shut = self
+            .fleet
+            .prerequisites(vm)
+            .find(|p| !self.gate_is_free(*p));
+        self.law(shut.is_none(), || {
+            format!("VM {vm} is imported before the gate of VM {shut:?} holds")
+        });
+        let step = self.fleet.steps[self.fleet.vms[vm].workload].as_ref();
+        let undone = step
+            .filter(|step| step.done_at > self.sim.now())
+            .map(|step| step.wave.name.clone());
+        self.law(undone.is_none(), || {
+            format!("VM {vm} is imported before {undone:?} is done")
         });
         let late = self.fleet.latest_end(vm, self.now());
         self.law(late.is_none(), || {
@@ -774,7 +877,17 @@ fn brief(action: &Action) -> String {
         Action::CreateImport { at, record, .. } => format!("create import {at} of {record}"),
         Action::Record { at, status, .. } => {
             let message = status.message.as_deref().unwrap_or_default();
-            format!("record {at}: {:?} {message}", status.stage)
+            let gate = status.gate.as_ref().map(|gate| {
+                let word = match (gate.holds, gate.failed, gate.open) {
+                    (Some(_), ..) => "holds",
+                    (_, Some(_), _) => "failed",
+                    (.., Some(_)) => "answers",
+                    _ => "does not answer",
+                };
+                format!("its gate {word}")
+            });
+            let gate = gate.unwrap_or_default();
+            format!("record {at}: {:?} {message}{gate}", status.stage)
         }
         Action::NudgeImage { at, .. } => format!("nudge image {at}"),
         Action::DeleteImport { at, .. } => format!("delete import {at}"),
