@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -170,7 +170,7 @@ pub(super) struct Lane {
     last: Option<usize>,
     created: usize,
     /// Ranks of the jobs that wait for nobody, most urgent first.
-    ready: Vec<u32>,
+    ready: VecDeque<u32>,
     /// Ranks of its jobs, if the order is exact.
     sequence: Vec<u32>,
     /// Something changed that may let a job start.
@@ -258,7 +258,7 @@ impl<'a> Decoder<'a> {
             in_front: 0,
             last: None,
             created: 0,
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             sequence: Vec::new(),
             look: true,
             wake: None,
@@ -605,7 +605,7 @@ impl<'a> Decoder<'a> {
     fn create(&mut self, lane: usize, place: usize, window: Option<(usize, Window)>) {
         let (now, problem) = (self.now, self.estate.problem);
         let target = &mut self.lanes[lane];
-        let rank = target.ready.remove(place);
+        let rank = target.ready.remove(place).expect("it was offered");
         let job = self.order[rank as usize];
         target.sequence.pop();
         let before = target.last.replace(job);

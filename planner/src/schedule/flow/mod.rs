@@ -141,17 +141,18 @@ impl Flow {
             best: starts[0].clone(),
         };
         let exports = self.model.jobs.iter().map(|job| u64::from(job.export));
-        // From half a mean export down to an eightieth of one.
-        let hot = (exports.sum::<u64>() << 16) / (self.model.len() as u64 * 2);
+        // Half a mean export, where there is time to cool down from that.
+        let jobs = self.model.len() as u64;
+        let hot = (exports.sum::<u64>() << 16) / (jobs * 2);
+        let mut anneal = Anneal::new(&self.model, starts[0].order.clone(), budget.seed);
+        let orders = search.expected(&mut anneal, hot / 40) / jobs;
+        let hot = hot * orders.min(LEISURE) / LEISURE;
         let temperatures: Vec<u64> =
             std::iter::successors(Some(hot), |t| Some((t * 944 / 1000).max(1)))
                 .take(COOLINGS + 1)
                 .collect();
-        let mut anneal = Anneal::new(&self.model, starts[0].order.clone(), budget.seed);
-        let orders = search.expected(&mut anneal, temperatures[COOLINGS]);
-        if orders / (self.model.len() as u64) < PATIENT {
-            // Too few to look around: what is there is mended.
-            search.run(anneal, &starts[0], &temperatures[COOLINGS..], (0, 1000));
+        if orders < PATIENT {
+            search.run(anneal, &starts[0], &temperatures, (0, 1000));
         } else {
             let mut cool = |start: &Start, seed, from: usize, times| {
                 let anneal = Anneal::new(&self.model, start.order.clone(), seed);
@@ -244,11 +245,14 @@ struct Start {
 /// Orders that are tried between two looks at what is spent.
 const LOOKS: u64 = 256;
 
-/// Steps from the first temperature to the last.
+/// Steps from the first temperature to the last, which is a fortieth of it.
 const COOLINGS: usize = 64;
 
-/// Orders for each job from which on it pays to heat up, and to begin several times.
-const PATIENT: u64 = 30;
+/// Orders for each job from which on it pays to begin as hot as it ever does; with fewer, colder.
+const LEISURE: u64 = 500;
+
+/// Orders for each job from which on it pays to begin several times.
+const PATIENT: u64 = 60;
 
 /// How often: where windows or a tight scratch make deep valleys, one run may end in a bad one. Half of
 /// the budget goes into these, the rest into the best that they found.
