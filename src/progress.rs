@@ -71,6 +71,7 @@ impl<'o> Progress<'o> {
         let text = match &machine.state {
             // That one waits is no news; who fell out is.
             MachineState::Waiting(_) => return,
+            MachineState::Active(Stage::Running) => "runs, waits for its gate".to_owned(),
             MachineState::Active(stage) => stage_name(*stage).to_owned(),
             MachineState::Done => format!("running{}", downtime(machine)),
             MachineState::Failed(why) => format!("failed: {why}"),

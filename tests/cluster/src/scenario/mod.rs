@@ -5,6 +5,7 @@ mod bad_input;
 mod controller;
 mod failing;
 mod findings;
+mod gates;
 mod gitops;
 mod hazards;
 mod inventory;
@@ -105,6 +106,14 @@ const ALL: &[Scenario] = &[
         apart: None,
         skip: never,
         run: controller::run,
+    },
+    Scenario {
+        name: "gates",
+        title: "a gate that holds, one that does not, and a step that a person says is done",
+        rigs: &["harvester"],
+        apart: None,
+        skip: never,
+        run: gates::run,
     },
     Scenario {
         name: "h",
