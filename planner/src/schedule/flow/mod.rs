@@ -145,13 +145,15 @@ impl Flow {
         let jobs = self.model.len() as u64;
         let hot = (exports.sum::<u64>() << 16) / (jobs * 2);
         let mut anneal = Anneal::new(&self.model, starts[0].order.clone(), budget.seed);
-        let orders = search.expected(&mut anneal, hot / 40) / jobs;
-        let hot = hot * orders.min(LEISURE) / LEISURE;
+        let orders = search.expected(&mut anneal, hot / 40);
+        let enough = jobs.pow(3).div_ceil(LEISURE).max(1);
+        let hot = u128::from(hot) * u128::from(orders.min(enough)) / u128::from(enough);
+        let hot = u64::try_from(hot).expect("no more than before");
         let temperatures: Vec<u64> =
             std::iter::successors(Some(hot), |t| Some((t * 944 / 1000).max(1)))
                 .take(COOLINGS + 1)
                 .collect();
-        if orders < PATIENT {
+        if orders / jobs < PATIENT {
             search.run(anneal, &starts[0], &temperatures, (0, 1000));
         } else {
             let mut cool = |start: &Start, seed, from: usize, times| {
@@ -248,11 +250,13 @@ const LOOKS: u64 = 256;
 /// Steps from the first temperature to the last, which is a fortieth of it.
 const COOLINGS: usize = 64;
 
-/// Orders for each job from which on it pays to begin as hot as it ever does; with fewer, colder.
-const LEISURE: u64 = 500;
+/// It pays to begin as hot as it ever does where there are as many orders as the cube of the jobs over
+/// this: 40 for each of 1,000 jobs, 1,000 for each of 5,000. With fewer, in proportion colder: a long
+/// order that was shaken up has no time to recover.
+const LEISURE: u64 = 25_000;
 
 /// Orders for each job from which on it pays to begin several times.
-const PATIENT: u64 = 60;
+const PATIENT: u64 = 200;
 
 /// How often: where windows or a tight scratch make deep valleys, one run may end in a bad one. Half of
 /// the budget goes into these, the rest into the best that they found.
