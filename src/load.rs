@@ -10,13 +10,13 @@ use std::{fs, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use kube::ResourceExt as _;
+use planner::Before;
 use schemas::facts::Knowledge;
 use schemas::file::File;
 use schemas::ids::{Namespace, PlanName};
 use schemas::inventory::Inventory;
 use schemas::plan::{MigrationPlan, PlanSpec};
 use schemas::site::{MigrationSite, SiteSpec, default_namespace};
-use schemas::wave::MigrationWave;
 use schemas::yaml::{self, PathIndex};
 
 use crate::cli::InputArguments;
@@ -201,8 +201,8 @@ pub struct Inputs {
     pub plan: LoadedPlan,
     /// The snapshots, and what people know.
     pub inventory: Inventory,
-    /// The waves on disk that `plan` wrote: what was reviewed.
-    pub committed: Vec<MigrationWave>,
+    /// What `plan` wrote before: the waves on disk, and the forecast beside them.
+    pub committed: Before,
 }
 
 /// Reads all that a plan is decided from: the plan and its site, the snapshots, the tables of facts,
@@ -226,10 +226,16 @@ pub fn inputs(
     let waves = target::waves_folder(&plan, waves);
     let committed = files::committed(&waves, &plan)?;
     inventory.knowledge.committed = files::names(&committed);
+    // It says how imports of different waves come between each other, and one that cannot be read
+    // (as with the marks of a merge) says nothing.
+    let forecast = files::forecast(&waves).ok().flatten();
     Ok(Inputs {
         plan,
         inventory,
-        committed,
+        committed: Before {
+            waves: committed,
+            forecast,
+        },
     })
 }
 

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use planner::resolve::selection;
-use planner::{Keep, Planned, Refusal};
+use planner::{Before, Keep, Planned, Refusal};
 use schemas::finding::Finding;
 use schemas::ids::WaveName;
 use schemas::inventory::Inventory;
@@ -64,6 +64,10 @@ pub struct Arguments {
     /// plan's start]
     #[arg(long, value_name = "INSTANT", requires = "keep")]
     from: Option<Timestamp>,
+    /// Order everything as if nothing were written down; else what is written down stays near where it
+    /// is, unless another plan is better by more than a hundredth
+    #[arg(long, conflicts_with = "keep")]
+    anew: bool,
     /// Print what other admission policies and scratch sizes would give, and write nothing
     #[arg(long, conflicts_with_all = ["check", "detailed_exitcode"])]
     tradeoff: bool,
@@ -112,6 +116,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     tell_gaps(&inventory, output);
+    let committed = if arguments.anew {
+        Before::default()
+    } else {
+        committed
+    };
     let folder = target::waves_folder(&loaded, arguments.out.as_ref());
     let asked = match &arguments.status {
         Some(file) => Some(overlay(file, &mut inventory)?),
@@ -119,7 +128,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     };
     let keep = if arguments.keep {
         let from = arguments.from.or(asked);
-        kept(&loaded, &inventory, &folder, &committed)?.from(from)
+        kept(&loaded, &inventory, &folder, &committed.waves)?.from(from)
     } else {
         Keep::default()
     };

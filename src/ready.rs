@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let forecast = files::forecast(&folder)?;
     let diff = planner::diff::diff(
         Committed {
-            waves: &before.committed,
+            waves: &before.committed.waves,
             forecast: forecast.as_ref(),
             approvals: &approvals,
             inventory: Some(&before.inventory),

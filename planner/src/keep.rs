@@ -31,6 +31,11 @@ pub struct Keep {
 }
 
 impl Keep {
+    /// Whether it keeps nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waves.is_empty() && self.from.is_none()
+    }
+
     /// Of the committed waves those that are `named`, with what was foretold of them.
     pub fn new(
         committed: &[MigrationWave],
@@ -257,7 +262,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{Fixture, vsphere_vm};
-    use crate::{Planned, plan_keeping};
+    use crate::{Before, Planned, plan_keeping};
 
     const PLAN: &str = r#"
 start: "2026-11-23T00:00:00+01:00"
@@ -278,7 +283,7 @@ machines:
             site,
             inventory,
         } = fixture;
-        plan_keeping(plan, site, inventory, committed, keep).expect("a plan")
+        plan_keeping(plan, site, inventory, &Before::of(committed.to_vec()), keep).expect("a plan")
     }
 
     fn waves(planned: &Planned) -> Vec<MigrationWave> {

@@ -12,6 +12,7 @@
 //! the environment or a random source: the same input gives the same bytes, whatever the order in
 //! which an inventory lists its VMs.
 
+mod before;
 pub mod check;
 pub mod coverage;
 pub mod critical;
@@ -42,5 +43,6 @@ pub mod tradeoff;
 mod unplaced;
 pub mod waves;
 
+pub use before::Before;
 pub use keep::Keep;
 pub use pipeline::{Planned, Refusal, plan, plan_after, plan_keeping};

@@ -8,8 +8,8 @@ use schemas::inventory::Inventory;
 use schemas::plan::MigrationPlan;
 use schemas::site::{OnBlocker, SiteSpec};
 use schemas::units::Seconds;
-use schemas::wave::MigrationWave;
 
+use crate::before::Before;
 use crate::check::{self, Checked};
 use crate::diagnostic::Diagnostic;
 use crate::keep::Keep;
@@ -17,7 +17,7 @@ use crate::predict::{Predicted, predict};
 use crate::report::PlanReport;
 use crate::resolve::{ExclusionReason, resolve};
 use crate::schedule::{
-    Problem, Schedule, UnplacedReason, Violation, check_schedule, feasibility, schedule,
+    Problem, Schedule, UnplacedReason, Violation, check_schedule, feasibility, schedule, steady,
 };
 use crate::waves::{Inputs, Rendered, render};
 use crate::{downtime, filling, unplaced};
@@ -64,11 +64,11 @@ pub fn plan(
     site: &SiteSpec,
     inventory: &Inventory,
 ) -> Result<Planned, Refusal> {
-    plan_after(plan, site, inventory, &[])
+    plan_after(plan, site, inventory, &Before::default())
 }
 
-/// Plans. In the waves that are `committed` machines keep their numbers as far as they still start
-/// in that order; nothing else is taken from them.
+/// Plans. Machines keep the occurrence, the wave, the turn and the number that they had `before`, unless
+/// it is better by more than a hundredth to plan without.
 ///
 /// # Errors
 /// Why there is no plan.
@@ -76,9 +76,9 @@ pub fn plan_after(
     plan: &MigrationPlan,
     site: &SiteSpec,
     inventory: &Inventory,
-    committed: &[MigrationWave],
+    before: &Before,
 ) -> Result<Planned, Refusal> {
-    plan_keeping(plan, site, inventory, committed, &Keep::default())
+    plan_keeping(plan, site, inventory, before, &Keep::default())
 }
 
 /// Plans, and leaves what is to be kept where it is.
@@ -89,7 +89,7 @@ pub fn plan_keeping(
     plan: &MigrationPlan,
     site: &SiteSpec,
     inventory: &Inventory,
-    committed: &[MigrationWave],
+    before: &Before,
     keep: &Keep,
 ) -> Result<Planned, Refusal> {
     let mut resolved = resolve(plan, site, inventory).map_err(Refusal::Invalid)?;
@@ -97,7 +97,7 @@ pub fn plan_keeping(
     let mut checked = check::check(resolved, inventory);
     let whole = problem_of(&checked, keep);
     let fits = feasibility(&whole);
-    let (problem, schedule) = place(&mut checked, whole, keep)?;
+    let (problem, schedule) = place(&mut checked, whole, keep, before)?;
     checked
         .findings
         .extend(downtime::over_budget(&checked.plan, &schedule));
@@ -125,7 +125,7 @@ pub fn plan_keeping(
             plan: &plan.spec,
             site,
             inventory,
-            committed,
+            committed: &before.waves,
             keep,
         },
     );
@@ -156,9 +156,16 @@ fn place(
     checked: &mut Checked,
     problem: Problem,
     keep: &Keep,
+    before: &Before,
 ) -> Result<(Problem, Schedule), Refusal> {
-    let schedule =
-        schedule(&problem).expect("resolving refuses workloads that wait for each other");
+    let fresh = schedule(&problem).expect("resolving refuses workloads that wait for each other");
+    // What is kept says more than what was written down: it is placed around that.
+    let schedule = if keep.is_empty() {
+        let since_start = |at| checked.plan.since_start(at);
+        steady(&problem, fresh, &before.places(), since_start)
+    } else {
+        fresh
+    };
     if schedule.unplaced.is_empty() {
         late(checked, &schedule);
         return Ok((problem, schedule));
@@ -192,7 +199,7 @@ fn place(
     checked.take_out(reasons);
     // What is left had a place beside those; it is placed again without them.
     let left = problem_of(checked, keep);
-    place(checked, left, keep)
+    place(checked, left, keep, before)
 }
 
 /// Says which imports are predicted to run past their window.

@@ -66,11 +66,11 @@ fn is_worth(found: &Score, plain: &Score) -> bool {
 }
 
 /// Imports left out, windows overrun, weighted downtime, makespan: less is better.
-type Score = (usize, usize, u64, Seconds);
+pub(super) type Score = (usize, usize, u64, Seconds);
 
 /// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
 /// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
-fn score(problem: &Problem, decoded: &Decoded) -> Score {
+pub(super) fn score(problem: &Problem, decoded: &Decoded) -> Score {
     let slots = || decoded.slots.iter().map(|(_, slot)| slot);
     let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
     let down = decoded.slots.iter();

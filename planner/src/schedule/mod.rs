@@ -9,7 +9,7 @@
 //! The parts: `problem` (what goes in), `fill` (a plan → that), `feasibility` (what is needed beside what
 //! windows give), `order` (priority rules), `decode` (order → slots),
 //! `bound` (what no schedule can beat), `naive` (all imports at once, for comparison), `forecast`
-//! (to files), `checker` (judges a schedule without knowing how it was made).
+//! (to files), `steady` (what was written down stays), `checker` (judges a schedule without knowing how it was made).
 
 mod bound;
 mod budget;
@@ -28,6 +28,7 @@ pub mod rcpsp;
 mod replay;
 mod rules;
 mod scratch;
+mod steady;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use problem::{
     Workload,
 };
 pub use replay::{TooLate, replay};
+pub(crate) use steady::steady;
 
 /// When each import starts, and why not earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]

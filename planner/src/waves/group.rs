@@ -2,14 +2,16 @@
 //!
 //! Pinned waves are as people wrote them; the other workloads are grouped by how many lie before
 //! them. The number in front of a name comes from the plan's workloads alone, not from which VMs
-//! are left: a wave that is done does not rename those after it.
+//! are left: a wave that is done does not rename those after it. What is written down keeps its name
+//! as long as its occurrence, and where a wave is cut into parts, machines stay in theirs if their
+//! turn lets them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::ids::{TargetName, VmKey, WindowName, WorkloadName};
-use schemas::wave::{WAVE_JSON_BYTES_MAX, WaveSpec};
+use schemas::wave::{MigrationWave, WaveSpec};
 
-use super::{WAVE_IMPORTS_MAX, json_bytes};
+use super::parts;
 use crate::resolve::{ResolvedOccurrence, ResolvedPlan, ResolvedWorkload};
 use crate::schedule::Slot;
 
@@ -55,10 +57,12 @@ struct Group<'a> {
 pub(super) fn waves(
     plan: &ResolvedPlan,
     slots: &Slots<'_>,
-    (reserved, kept): (&BTreeSet<String>, impl Fn(&VmKey) -> Option<String>),
+    (committed, reserved): (&[MigrationWave], &BTreeSet<String>),
+    kept: impl Fn(&VmKey) -> Option<String>,
     weigh: impl Fn(&Wave) -> Weight,
 ) -> Vec<Wave> {
     let mut waves = Vec::new();
+    let known = Known::of(plan, committed);
     for group in groups(plan) {
         for (target, mut members) in by_target(plan, &group) {
             // The parts of a wave follow each other as its imports do.
@@ -68,8 +72,9 @@ pub(super) fn waves(
             } else {
                 format!("-{target}")
             };
-            let mut part = 0;
+            let stem = |part: usize| stem(plan, &group, &suffix, part);
             let stay = staying(plan, slots, &mut members, &kept);
+            let mut taken = reserved.clone();
             for (stem, window, vms) in stay {
                 let target = target.clone();
                 waves.push(Wave {
@@ -79,7 +84,16 @@ pub(super) fn waves(
                     vms,
                 });
             }
-            for (window, vms) in by_occurrence(plan, slots, members) {
+            let runs: Vec<_> = by_occurrence(plan, slots, members)
+                .into_iter()
+                .map(|(window, vms)| {
+                    let own = known.parts(stem, window.as_ref(), &taken);
+                    (window, vms, own)
+                })
+                .collect();
+            taken.extend(runs.iter().flat_map(|(.., own)| own.iter().cloned()));
+            let mut part = 0;
+            for (window, vms, own) in runs {
                 let target = target.clone();
                 let whole = Wave {
                     stem: String::new(),
@@ -87,14 +101,21 @@ pub(super) fn waves(
                     window,
                     vms,
                 };
-                for vms in split(&whole, &weigh) {
-                    part += 1;
-                    while reserved.contains(&stem(plan, &group, &suffix, part)) {
-                        part += 1;
+                let was = |vm: &VmKey| own.iter().position(|stem| known.is_in(vm, stem));
+                let parts = parts::split(&whole, &weigh(&whole), own.len(), was);
+                for (at, vms) in parts.into_iter().enumerate() {
+                    if vms.is_empty() {
+                        continue;
                     }
-                    let stem = stem(plan, &group, &suffix, part);
+                    let named = own.get(at).cloned().unwrap_or_else(|| {
+                        part += 1;
+                        while taken.contains(&stem(part)) {
+                            part += 1;
+                        }
+                        stem(part)
+                    });
                     waves.push(Wave {
-                        stem,
+                        stem: named,
                         vms,
                         ..whole.clone()
                     });
@@ -103,6 +124,62 @@ pub(super) fn waves(
         }
     }
     waves
+}
+
+/// What is written down, by stem and by VM.
+struct Known<'a> {
+    /// The part of an occurrence that each wave keeps.
+    windows: BTreeMap<&'a str, Option<(&'a WindowName, jiff::Timestamp)>>,
+    stems: BTreeMap<&'a VmKey, &'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(plan: &ResolvedPlan, committed: &'a [MigrationWave]) -> Self {
+        let mut known = Self {
+            windows: BTreeMap::new(),
+            stems: BTreeMap::new(),
+        };
+        for wave in committed {
+            let name = wave.metadata.name.as_deref().unwrap_or_default();
+            let stem = name.strip_prefix(plan.name.as_str());
+            let Some(stem) = stem.and_then(|stem| stem.strip_prefix('-')) else {
+                continue;
+            };
+            let window = wave.spec.window.as_ref().map(|it| (&it.name, it.from));
+            known.windows.insert(stem, window);
+            for import in &wave.spec.imports {
+                known.stems.insert(&import.vm, stem);
+            }
+        }
+        known
+    }
+
+    /// The waves that are called as the parts of one are, in their order: those that keep `window`.
+    fn parts(
+        &self,
+        stem: impl Fn(usize) -> String,
+        window: Option<&Kept>,
+        taken: &BTreeSet<String>,
+    ) -> Vec<String> {
+        let window = window.map(|(name, occurrence)| (name, occurrence.from));
+        let part = |known: &str| {
+            let number = known.rsplit_once('-').and_then(|(_, n)| n.parse().ok());
+            let mut parts = [Some(1), number].into_iter().flatten();
+            parts.find(|part| stem(*part) == known)
+        };
+        let mut parts: Vec<(usize, &str)> = self
+            .windows
+            .iter()
+            .filter(|(known, kept)| **kept == window && !taken.contains(**known))
+            .filter_map(|(known, _)| Some((part(known)?, *known)))
+            .collect();
+        parts.sort_unstable();
+        parts.into_iter().map(|(_, stem)| stem.to_owned()).collect()
+    }
+
+    fn is_in(&self, vm: &VmKey, stem: &str) -> bool {
+        self.stems.get(vm).is_some_and(|known| *known == stem)
+    }
 }
 
 /// Takes out of `members` those that stay in the wave that they are in: by its stem, each with its
@@ -218,64 +295,6 @@ fn by_occurrence(
             .push(key.clone());
     }
     runs.into_values().collect()
-}
-
-/// Cuts a wave into parts that may be written; each part's VMs are sorted by key.
-///
-/// One that names more prerequisites than fit stays too large; the API server would take it, and
-/// only client-side apply would not.
-fn split(wave: &Wave, weigh: &impl Fn(&Wave) -> Weight) -> Vec<Vec<VmKey>> {
-    let weight = weigh(wave);
-    if weight.frame <= WAVE_JSON_BYTES_MAX && wave.vms.len() <= WAVE_IMPORTS_MAX {
-        let mut vms = wave.vms.clone();
-        vms.sort();
-        return vec![vms];
-    }
-    let spec = &weight.spec;
-    let sources: BTreeMap<_, usize> = spec
-        .sources
-        .iter()
-        .map(|source| (&source.name, json_bytes(source) + 1))
-        .collect();
-    let imports: BTreeMap<_, (usize, _)> = spec
-        .imports
-        .iter()
-        .map(|import| (&import.vm, (json_bytes(import) + 1, &import.from)))
-        .collect();
-    let lists: usize =
-        sources.values().sum::<usize>() + imports.values().map(|(bytes, _)| bytes).sum::<usize>();
-    let frame = weight.frame.saturating_sub(lists);
-
-    let mut parts: Vec<Vec<VmKey>> = Vec::new();
-    let mut bytes = usize::MAX;
-    let mut named: Vec<_> = Vec::new();
-    for key in &wave.vms {
-        let (import, from) = imports[key];
-        // A part that begins anew names its sources again.
-        let fits =
-            |bytes: usize, vms: usize| bytes <= WAVE_JSON_BYTES_MAX && vms < WAVE_IMPORTS_MAX;
-        let source = if named.contains(&from) {
-            0
-        } else {
-            sources[from]
-        };
-        let grown = bytes.saturating_add(import + source);
-        if let Some(part) = parts.last_mut().filter(|part| fits(grown, part.len())) {
-            part.push(key.clone());
-            bytes = grown;
-        } else {
-            named.clear();
-            parts.push(vec![key.clone()]);
-            bytes = frame + import + sources[from];
-        }
-        if !named.contains(&from) {
-            named.push(from);
-        }
-    }
-    for part in &mut parts {
-        part.sort();
-    }
-    parts
 }
 
 /// `020-db`, `020-db-hv2`, `020-db-2`; shortened where plan and stem together would be too long

@@ -5,6 +5,7 @@
 
 mod group;
 mod order;
+mod parts;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -98,7 +99,8 @@ pub fn render(
     };
     let kept = |vm: &VmKey| inputs.keep.stem(&checked.plan, vm);
     let reserved = inputs.keep.stems(&checked.plan);
-    let waves = group::waves(&checked.plan, &slots, (&reserved, kept), |wave| {
+    let written = (inputs.committed, &reserved);
+    let waves = group::waves(&checked.plan, &slots, written, kept, |wave| {
         let spec = made.spec(wave);
         let frame = json_bytes(&made.object(wave, spec.clone())) + DIGESTS_BYTES;
         group::Weight { frame, spec }

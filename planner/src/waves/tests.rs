@@ -67,7 +67,7 @@ fn by_level() {
         .collect();
     assert_eq!(sources, ["dc1", "shelf-legacy"]);
     let orders: std::collections::BTreeSet<_> = tier.imports.iter().map(|i| i.order).collect();
-    assert_eq!(orders, [10, 20, 30].into());
+    assert_eq!(orders, [100, 200, 300].into());
 }
 
 // Pinned ones are as they are written, the first at a level; all waves stay numbered as they were
