@@ -107,6 +107,9 @@ fn loosened(problem: &Problem, fresh: Schedule) -> Schedule {
     let best = scored(problem, &fresh);
     for thousandths in LOOSE_THOUSANDTHS {
         let decoded = loose(problem, &fresh, &order, thousandths);
+        if decoded.as_ref().is_some_and(|it| is_same(it, &fresh)) {
+            break;
+        }
         if let Some(decoded) = decoded.filter(|it| !is_worth(best, score(problem, it))) {
             return scheduled(decoded, &fresh);
         }
