@@ -3,6 +3,7 @@
 
 mod changes;
 mod diff;
+pub(crate) mod gaps;
 pub(crate) mod pull;
 mod show;
 mod target;

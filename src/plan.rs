@@ -24,6 +24,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::findings::{self, FailOn, Found};
+use crate::inventory::gaps;
 use crate::load::{self, Inputs, LoadedPlan};
 use crate::output::Output;
 use crate::target;
@@ -199,10 +200,8 @@ fn tell_gaps(inventory: &Inventory, output: &Output) {
             count => format!("{count} gaps"),
         };
         output.say(&format!("the snapshot of `{name}` has {count}:"));
-        for gap in gaps.iter().take(GAPS_SHOWN_MAX) {
-            let object = gap.object.as_ref().map(|object| format!(" `{object}`"));
-            let line = format!("{}{}: {}", gap.what, object.unwrap_or_default(), gap.reason);
-            output.say(&format!("  {}", schemas::shown::shown(&line)));
+        for line in gaps::first(gaps, GAPS_SHOWN_MAX, "") {
+            output.say(&format!("  {line}"));
         }
     }
 }

@@ -22,7 +22,7 @@ use schemas::site::{Source, Target};
 use schemas::suggest;
 use tokio::sync::{OnceCell, watch};
 
-use super::counted;
+use super::{counted, gaps};
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -259,15 +259,15 @@ impl Puller<'_> {
             pull_failed(error, hint)
         })?;
         let changed =
-            snapshot::write_source(self.out, &source.name, &pulled).map_err(snapshot_failed)?;
+            snapshot::write_pulled(self.out, &source.name, &pulled).map_err(snapshot_failed)?;
         let what = [
-            counted(pulled.vms.len(), "VM"),
-            counted(pulled.networks.len(), "network"),
+            counted(pulled.vms(), "VM"),
+            counted(pulled.part().networks.len(), "network"),
         ];
         self.summary(
             source.name.as_str(),
             &what,
-            &pulled.about.gaps,
+            &pulled.part().about.gaps,
             changed.len(),
         );
         Ok(())
@@ -423,17 +423,8 @@ impl Puller<'_> {
             changed => format!("{} written", counted(changed, "file")),
         };
         self.say(&format!("{name}: {}; {files}", what.join(", ")));
-        for gap in gaps.iter().take(GAPS_SHOWN_MAX) {
-            let object = gap.object.as_ref().map(|object| format!(" `{object}`"));
-            let object = object.unwrap_or_default();
-            self.say(&format!(
-                "  could not read {}{object}: {}",
-                gap.what, gap.reason
-            ));
-        }
-        if gaps.len() > GAPS_SHOWN_MAX {
-            let more = counted(gaps.len() - GAPS_SHOWN_MAX, "more gap");
-            self.say(&format!("  and {more}, listed in the snapshot"));
+        for line in gaps::first(gaps, GAPS_SHOWN_MAX, "could not read ") {
+            self.say(&format!("  {line}"));
         }
     }
 

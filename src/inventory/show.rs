@@ -9,7 +9,7 @@ use schemas::suggest;
 use schemas::units::Bytes;
 use serde::Serialize;
 
-use super::{counted, target};
+use super::{counted, gaps, target};
 use crate::cli::Format;
 use crate::exit::Outcome;
 use crate::failure::Failure;
@@ -224,9 +224,10 @@ fn table(source: &SourceInventory, width: usize) -> String {
         .map(|disk| disk.capacity_bytes)
         .sum();
     format!(
-        "{}\n\n{}, {size} of disks\n",
+        "{}\n\n{}, {size} of disks\n{}",
         table.trim_fmt(),
-        counted(vms.len(), "VM")
+        counted(vms.len(), "VM"),
+        gaps::section(&gaps::of_source(source))
     )
 }
 

@@ -8,7 +8,7 @@ use schemas::inventory::{
 use schemas::units::Bytes;
 use serde::Serialize;
 
-use super::counted;
+use super::{counted, gaps};
 use crate::cli::Format;
 
 /// All of a snapshot, by the names of its files.
@@ -111,9 +111,10 @@ fn sections(target: &TargetInventory, width: usize) -> String {
         counted(target.claims.len(), "claim"),
         format!("{} of Windrow", counted(ours, "import")),
         counted(target.ledger.len(), "machine") + " in the ledger",
-        counted(about.gaps.len(), "gap"),
     ];
     text.extend(["\n", &counts.join(", "), "\n"]);
+    let told: Vec<String> = about.gaps.iter().map(gaps::line).collect();
+    text.push_str(&gaps::section(&told));
     text
 }
 
@@ -343,6 +344,11 @@ mod tests {
                 ]
                 .into(),
                 used: [("limits.cpu".to_owned(), 500)].into(),
+            }],
+            gaps: vec![schemas::inventory::Gap {
+                what: "Longhorn's disks".to_owned(),
+                object: None,
+                reason: "its kind is not installed".to_owned(),
             }],
             ..TargetAbout::default()
         };

@@ -1,7 +1,7 @@
 //! Reads what sources and targets hold, and keeps it as snapshot files.
 //!
 //! Takes an entry of the site (a vCenter datacenter, an OpenStack project, a shelf of OVA files, a
-//! Harvester cluster) and credentials; gives a [`SourceInventory`] or [`TargetInventory`], whose
+//! Harvester cluster) and credentials; gives a [`Pulled`] inventory or a [`TargetInventory`], whose
 //! files [`snapshot`] writes and reads. Everything here is read-only: there is no call that
 //! changes, powers, snapshots or exports anything. What cannot be read is listed as a gap, never
 //! left out in silence. Secrets are kept in [`secrecy`] types and reach neither logs, nor errors,
@@ -19,6 +19,7 @@ mod http;
 mod openstack;
 mod ova;
 mod pattern;
+mod pulled;
 mod shared;
 pub mod snapshot;
 mod target;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use schemas::ids::{SourceName, TargetName};
-use schemas::inventory::{SourceInventory, TargetInventory};
+use schemas::inventory::TargetInventory;
 use schemas::site::{Source, Target};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,6 +39,7 @@ pub use crate::credentials::{CredentialError, CredentialSource, Credentials};
 pub use crate::http::{HttpError, RootCause, Untrusted};
 pub use crate::openstack::{Cloud, CloudError, OpenstackError};
 pub use crate::ova::{NotTar, OvaError};
+pub use crate::pulled::Pulled;
 pub use crate::target::TargetError;
 pub use crate::vsphere::{Fault, Govc, GovcError, Vcenters, VsphereError};
 pub use crate::xml::XmlError;
@@ -162,7 +164,7 @@ pub async fn pull_source(
     source: &Source,
     access: Access<'_>,
     progress: &dyn Progress,
-) -> Result<SourceInventory, PullError> {
+) -> Result<Pulled, PullError> {
     let pulled = Box::pin(pull_kind(source, access, progress)).await;
     pulled.map_err(|error| PullError::Source {
         name: source.name.clone(),
@@ -174,16 +176,18 @@ async fn pull_kind(
     source: &Source,
     access: Access<'_>,
     progress: &dyn Progress,
-) -> Result<SourceInventory, SourceError> {
+) -> Result<Pulled, SourceError> {
     let name = &source.name;
     let credentials = access.credentials;
     let needed = || credentials.ok_or(SourceError::NoCredentials);
     if let Some(place) = &source.vmware {
         Ok(vsphere::pull(name, place, needed()?, access, progress).await?)
     } else if let Some(place) = &source.openstack {
-        Ok(openstack::pull(name, place, needed()?, progress).await?)
+        Ok(openstack::pull(name, place, needed()?, progress)
+            .await?
+            .into())
     } else if let Some(place) = &source.ova {
-        Ok(ova::pull(name, place, credentials, progress).await?)
+        Ok(ova::pull(name, place, credentials, progress).await?.into())
     } else {
         Err(SourceError::NoKind)
     }

@@ -1,38 +1,39 @@
 //! Disks that several VMs have, whatever their source: they move together or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use schemas::ids::VmId;
 use schemas::inventory::{Disk, Rule, RuleKind, Vm};
 
 /// Where these rules come from.
 const ORIGIN: &str = "disks";
 
-/// A rule for each disk that two VMs or more have: the same file (vSphere), the same LUN behind a
-/// raw device mapping, the same volume. Templates own nothing, and what a linked clone builds on is
-/// not its own.
-pub(crate) fn shared_disks(vms: &[Vm]) -> Vec<Rule> {
-    let mut holders: BTreeMap<String, BTreeSet<&VmId>> = BTreeMap::new();
-    for vm in vms.iter().filter(|vm| !vm.template) {
-        for disk in &vm.disks {
-            if let Some(what) = identity(disk) {
-                holders.entry(what).or_default().insert(&vm.id);
-            }
-        }
-    }
-    let rules = holders
-        .into_iter()
-        .filter(|(_, members)| members.len() > 1)
-        .map(|(what, members)| Rule {
-            id: format!("shared-disk:{what}"),
+/// A rule for each disk that two VMs or more have, of VMs and their [`disks_of`].
+pub(crate) fn shared_disks<'a>(vms: impl Iterator<Item = (&'a VmId, Vec<String>)>) -> Vec<Rule> {
+    let mut holders: Vec<(String, &VmId)> = vms
+        .flat_map(|(id, disks)| disks.into_iter().map(move |disk| (disk, id)))
+        .collect();
+    holders.sort_unstable();
+    holders.dedup();
+    holders
+        .chunk_by(|one, other| one.0 == other.0)
+        .filter(|members| members.len() > 1)
+        .map(|members| Rule {
+            id: format!("shared-disk:{}", members[0].0),
             kind: RuleKind::SharedDisk,
-            name: Some(what),
-            members: members.into_iter().cloned().collect(),
+            name: Some(members[0].0.clone()),
+            members: members.iter().map(|(_, id)| (*id).clone()).collect(),
             enabled: true,
             origin: ORIGIN.to_owned(),
             ..Rule::default()
-        });
-    rules.collect()
+        })
+        .collect()
+}
+
+/// What tells a VM's disks from all others: the same file (vSphere), the same LUN behind a raw
+/// device mapping, the same volume. Templates own nothing, and what a linked clone builds on is not
+/// its own.
+pub(crate) fn disks_of(vm: &Vm) -> Vec<String> {
+    let disks = vm.disks.iter().filter(|_| !vm.template);
+    disks.filter_map(identity).collect()
 }
 
 /// What is the same for all that have a disk.
@@ -93,7 +94,7 @@ mod tests {
             vm("8", volume("w")),
             template,
         ];
-        let found: Vec<_> = shared_disks(&vms)
+        let found: Vec<_> = shared_disks(vms.iter().map(|vm| (&vm.id, disks_of(vm))))
             .iter()
             .map(|rule| (rule.name.clone().unwrap_or_default(), rule.members.clone()))
             .collect();

@@ -19,6 +19,8 @@ use schemas::inventory::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Pulled;
+
 const SOURCE: &str = "source.json";
 const TARGET: &str = "target.json";
 
@@ -102,14 +104,57 @@ pub fn write_source(
     name: &SourceName,
     inventory: &SourceInventory,
 ) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
-    let observed: Vec<_> = inventory.observed.values().collect();
+    let vms = inventory.vms.iter().map(Row::Object);
+    let observed = inventory.observed.values().map(Row::Object);
+    write_files(dir, name, inventory, vms, observed)
+}
+
+/// The same of what was just read.
+pub fn write_pulled(
+    dir: &Utf8Path,
+    name: &SourceName,
+    pulled: &Pulled,
+) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
+    let (inventory, kept) = (pulled.part(), pulled.kept());
+    let vms = inventory.vms.iter();
+    let vms = vms.map(|vm| (vm.id.as_str(), Row::Object(vm)));
+    let kept_vms = kept
+        .iter()
+        .map(|kept| (kept.id.as_str(), Row::Text(kept.vm())));
+    let observed = inventory.observed.iter();
+    let observed = observed.map(|(id, observed)| (id.as_str(), Row::Object(observed)));
+    let kept_observed = kept.iter();
+    let kept_observed = kept_observed.map(|kept| (kept.id.as_str(), Row::Text(kept.observed())));
+    let vms = sorted(vms.chain(kept_vms));
+    let observed = sorted(observed.chain(kept_observed));
+    write_files(dir, name, inventory, vms, observed)
+}
+
+fn sorted<'a, T>(
+    rows: impl Iterator<Item = (&'a str, Row<'a, T>)>,
+) -> impl Iterator<Item = Row<'a, T>>
+where
+    T: 'a,
+{
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|(id, _)| *id);
+    rows.into_iter().map(|(_, row)| row)
+}
+
+fn write_files<'a>(
+    dir: &Utf8Path,
+    name: &SourceName,
+    inventory: &'a SourceInventory,
+    vms: impl Iterator<Item = Row<'a, Vm>>,
+    observed: impl Iterator<Item = Row<'a, Observed>>,
+) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
     let mut folder = Folder::create(dir.join(name.as_str()))?;
-    folder.lines("vms", &inventory.vms)?;
+    folder.rows("vms", vms)?;
     folder.lines("networks", &inventory.networks)?;
     folder.lines("storage", &inventory.storage)?;
     folder.lines("hosts", &inventory.hosts)?;
     folder.lines("rules", &inventory.rules)?;
-    folder.lines("observed", &observed)?;
+    folder.rows("observed", observed)?;
     folder.object(SOURCE, &inventory.about)?;
     Ok(folder.changed)
 }
@@ -208,6 +253,13 @@ fn read_target(folder: &Utf8Path) -> Result<TargetInventory, SnapshotError> {
     })
 }
 
+/// A line to be.
+enum Row<'a, T> {
+    Object(&'a T),
+    /// As it was written before, without the line's end.
+    Text(&'a str),
+}
+
 /// A folder being written, and what changed in it.
 struct Folder {
     path: Utf8PathBuf,
@@ -229,13 +281,29 @@ impl Folder {
 
     /// `<kind>.jsonl`.
     fn lines<T: Serialize>(&mut self, kind: &str, lines: &[T]) -> Result<(), SnapshotError> {
+        self.rows(kind, lines.iter().map(Row::Object))
+    }
+
+    /// The same, of which some may be written already.
+    fn rows<'a, T: Serialize + 'a>(
+        &mut self,
+        kind: &str,
+        rows: impl Iterator<Item = Row<'a, T>>,
+    ) -> Result<(), SnapshotError> {
         let header = Header {
             schema: SCHEMA.to_owned(),
             kind: kind.to_owned(),
         };
-        let mut bytes = line(&header);
-        for object in lines {
-            bytes.extend(line(object));
+        let mut bytes = Vec::new();
+        line(&mut bytes, &header);
+        for row in rows {
+            match row {
+                Row::Object(object) => line(&mut bytes, object),
+                Row::Text(text) => {
+                    bytes.extend_from_slice(text.as_bytes());
+                    bytes.push(b'\n');
+                }
+            }
         }
         self.file(&format!("{kind}.jsonl"), &bytes)
     }
@@ -272,10 +340,9 @@ impl Folder {
 
 const SERIALIZES: &str = "snapshot types have text keys and no fallible serializer";
 
-fn line<T: Serialize>(object: &T) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(object).expect(SERIALIZES);
+fn line<T: Serialize>(bytes: &mut Vec<u8>, object: &T) {
+    serde_json::to_writer(&mut *bytes, object).expect(SERIALIZES);
     bytes.push(b'\n');
-    bytes
 }
 
 fn read_object<T: DeserializeOwned>(path: &Utf8Path) -> Result<T, SnapshotError> {

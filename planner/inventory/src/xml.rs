@@ -15,7 +15,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
 
-pub(crate) use self::flat::{Element, read_each, read_flat};
+pub(crate) use self::flat::{Element, leave_out, read_each, read_flat};
 
 /// Where `xsi:type` comes from.
 const XSI: Namespace<'static> = Namespace("http://www.w3.org/2001/XMLSchema-instance");

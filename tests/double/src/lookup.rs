@@ -339,7 +339,9 @@ pub(crate) async fn read_source(
     pull_source(&described, access, progress)
         .await
         .map_err(|error| anyhow!(error))
-        .with_context(|| format!("read the source {name}"))
+        .with_context(|| format!("read the source {name}"))?
+        .whole()
+        .with_context(|| format!("read what was kept of the source {name}"))
 }
 
 async fn load(client: &Client, secret: Option<&SecretReference>) -> Result<Option<Credentials>> {

@@ -73,6 +73,9 @@ pub enum VsphereError {
         /// What there is.
         known: Vec<String>,
     },
+    /// What was kept of an earlier pull cannot be read.
+    #[error("use what an earlier pull has kept: this version of windrow writes something else")]
+    Cache,
 }
 
 impl VsphereError {
@@ -98,6 +101,11 @@ impl VsphereError {
             Self::NoDatacenter { known, .. } => {
                 Some(format!("this account sees `{}`", known.join("`, `")))
             }
+            Self::Cache => Some(
+                "read everything with --fresh, or remove `windrow` in the folder of caches \
+                 (`$XDG_CACHE_HOME`, else `~/.cache`)"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

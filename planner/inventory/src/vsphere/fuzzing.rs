@@ -14,14 +14,14 @@ pub(crate) fn answer(data: &[u8]) {
     let mut spots = Vec::new();
     let list = ("returnval", "objects");
     // Whether it can be read at all is not the question.
-    let _ = read_each(&text, list, |element| {
-        spots.extend(Spot::new(&Object::from_element(element)));
+    let _ = read_each(&text, list, |element, text| {
+        spots.extend(Spot::new(&Object::from_element(element, text)));
     });
     let places: Places = spots.into_iter().collect();
     let (networks, hosts) = (places.networks(), places.hosts());
     let datacenter = places.datacenters().pop().unwrap_or_default();
-    let _ = read_each(&text, list, |element| {
-        let object = Object::from_element(element);
+    let _ = read_each(&text, list, |element, text| {
+        let object = Object::from_element(element, text);
         let details = Details::new(&object, &places);
         if let Some(mut draft) = Draft::new(&object, &datacenter, &places, &BTreeMap::new()) {
             draft.complete(details);

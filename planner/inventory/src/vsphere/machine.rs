@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use schemas::ids::{VmId, VmName};
-use schemas::inventory::{Gap, GuestOs, Observed, Power, Vm};
+use schemas::inventory::{Gap, GuestOs, Lookup, Observed, Power, Vm};
 use schemas::units::{Bytes, GIB};
+use serde::Serialize;
 
+use super::cache::Digest;
 use super::devices::Devices;
 use super::guest::guest_family;
 use super::layout::{Layout, share_committed};
@@ -27,7 +29,9 @@ pub(crate) const LIGHT: &Wanted = &[(
         "parentVApp",
         "resourcePool",
         "summary.config.template",
-        "summary.storage",
+        // Its leaves, without the time at which they were computed.
+        "summary.storage.committed",
+        "summary.storage.uncommitted",
         "runtime.powerState",
         "runtime.connectionState",
         "runtime.faultToleranceState",
@@ -95,18 +99,50 @@ pub(crate) struct Draft {
     /// What its details hang on: as long as this is the same, they need not be read again. `None`
     /// for a VM of which the server says too little.
     pub(crate) version: Option<String>,
+    /// What the light pass says, word for word, as a digest. `None` where the server refused a part.
+    pub(crate) light: Option<Digest>,
     /// Whether it has snapshots.
     pub(crate) has_snapshots: bool,
     /// The folder or vApp that it is right in.
     pub(crate) parent: Option<String>,
     /// The vApp that it is in.
     pub(crate) vapp: Option<String>,
-    /// Whether its details were read, and whole.
-    is_whole: bool,
+    /// Whether its details are worth keeping for the next pull: all of them were read.
+    pub(crate) is_whole: bool,
     /// Its configuration so far. Its id is known with the details.
     pub(crate) vm: Vm,
     /// What was observed so far.
     pub(crate) observed: Observed,
+}
+
+/// What is known of a VM only together with all others, or from elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Extras<'a> {
+    /// Its tags.
+    pub(crate) tags: &'a [String],
+    /// What the engine's account may not do with it.
+    pub(crate) missing_privileges: &'a [String],
+    /// What the engine finds in its place.
+    pub(crate) lookup: Option<&'a Lookup>,
+}
+
+impl Extras<'_> {
+    /// Puts them into the VM.
+    pub(crate) fn apply(self, vm: &mut Vm) {
+        self.tags.clone_into(&mut vm.tags);
+        self.missing_privileges
+            .clone_into(&mut vm.missing_privileges);
+        vm.lookup = self.lookup.cloned();
+    }
+
+    /// Those that are in a VM.
+    pub(crate) fn of(vm: &Vm) -> Extras<'_> {
+        Extras {
+            tags: &vm.tags,
+            missing_privileges: &vm.missing_privileges,
+            lookup: vm.lookup.as_ref(),
+        }
+    }
 }
 
 /// What the heavy pass says of a VM.
@@ -166,6 +202,7 @@ impl Draft {
         Some(Self {
             reference: Ref::new(object.kind, object.id),
             version: version(object),
+            light: object.refused.is_empty().then(|| Digest::of(object.text)),
             has_snapshots: object.list("rootSnapshot").next().is_some(),
             parent: parent.map(str::to_owned),
             vapp: vapp.map(str::to_owned),
@@ -225,35 +262,27 @@ impl Draft {
         self.vm = vm;
     }
 
-    /// Whether its details are worth keeping for the next pull: all of them were read.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.is_whole
+    /// Gives it an id of its own, where its instance UUID is not.
+    pub(crate) fn be_called_by_reference(&mut self) {
+        let id = format!("moref:{}", self.reference.id);
+        self.vm.id = VmId::new(&id);
+        self.observed.id = id;
+        // It may be alone the next time.
+        self.is_whole = false;
     }
 
-    /// What of the observation hangs on the version.
-    pub(crate) fn lasting(&self) -> Observed {
-        Observed {
-            id: self.observed.id.clone(),
-            used_bytes: self.observed.used_bytes.clone(),
-            snapshot_bytes: self.observed.snapshot_bytes,
-            guest_ips: self.observed.guest_ips.clone(),
-            guest_used_bytes: self.observed.guest_used_bytes,
-            ..Observed::default()
-        }
-    }
-
-    /// One whose details are there, for tests.
-    #[cfg(test)]
-    pub(crate) fn of(reference: Ref, version: &str) -> Self {
+    /// One of which an earlier pull has left this in the cache.
+    pub(crate) fn kept(id: &str, vm: Vm, observed: Observed) -> Self {
         Self {
-            reference,
-            version: Some(version.to_owned()),
-            has_snapshots: false,
+            reference: Ref::new("VirtualMachine", id),
+            version: None,
+            light: None,
+            has_snapshots: vm.snapshots.is_some(),
             parent: None,
             vapp: None,
             is_whole: true,
-            vm: Vm::default(),
-            observed: Observed::default(),
+            vm,
+            observed,
         }
     }
 }
@@ -352,7 +381,7 @@ impl Details {
         }
     }
 
-    /// Details that an earlier pull has read.
+    /// Details that an earlier pull has read; the rest of `vm` and `observed` is not used.
     pub(crate) fn known(id: String, vm: Vm, observed: Observed) -> Self {
         Self {
             id,
@@ -372,9 +401,8 @@ fn version(object: &Object<'_>) -> Option<String> {
     if connection.is_some_and(|state| state != "connected") {
         return None;
     }
-    let storage = object.get("summary.storage");
-    let committed: u64 = storage
-        .and_then(|storage| storage.value("committed"))
+    let committed: u64 = object
+        .value("summary.storage.committed")
         .unwrap_or_default();
     let texts = [
         "runtime.powerState",
@@ -432,8 +460,7 @@ fn gaps(object: &Object<'_>) -> Vec<Gap> {
 
 fn observed(object: &Object<'_>) -> Observed {
     let status = object.owned("runtime.powerState");
-    let storage = object.get("summary.storage");
-    let bytes = |name| storage.and_then(|storage| storage.value(name));
+    let bytes = |path| object.value(path).map(whole_gib);
     let os = GuestOs {
         id: object.owned("guest.guestId"),
         family: object.owned("guest.guestFamily"),
@@ -459,8 +486,8 @@ fn observed(object: &Object<'_>) -> Observed {
         tools_version: object.owned("guest.toolsVersionStatus2"),
         guest_os: Some(os).filter(|os| *os != GuestOs::default()),
         hostname: object.owned("guest.hostName"),
-        committed_bytes: bytes("committed").map(whole_gib),
-        uncommitted_bytes: bytes("uncommitted").map(whole_gib),
+        committed_bytes: bytes("summary.storage.committed"),
+        uncommitted_bytes: bytes("summary.storage.uncommitted"),
         ..Observed::default()
     }
 }

@@ -34,7 +34,6 @@ mod tests;
 mod vcenter;
 
 use schemas::ids::SourceName;
-use schemas::inventory::SourceInventory;
 use schemas::site::VmwareSource;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -47,7 +46,7 @@ pub use self::vcenter::Vcenters;
 use self::read::Reading;
 use self::session::{Account, Session};
 use crate::http::{Http, Trust, parse_url, shown};
-use crate::{Access, Credentials, Progress, Stopped, reason_to_stop};
+use crate::{Access, Credentials, Progress, Pulled, Stopped, reason_to_stop};
 
 /// The engine's key for a certificate authority in a vCenter's Secret.
 const CA_KEY: &str = "caCert";
@@ -59,7 +58,7 @@ pub(crate) async fn pull(
     credentials: &Credentials,
     access: Access<'_>,
     progress: &dyn Progress,
-) -> Result<SourceInventory, VsphereError> {
+) -> Result<Pulled, VsphereError> {
     let trust = Trust::new(Some(credentials), CA_KEY);
     let http = Http::new(trust, name.as_str())?;
     let stop = reason_to_stop();
@@ -75,7 +74,7 @@ async fn pull_through(
     access: Access<'_>,
     progress: &dyn Progress,
     stop: impl Future<Output = Stopped>,
-) -> Result<SourceInventory, VsphereError> {
+) -> Result<Pulled, VsphereError> {
     let url = parse_url(&place.endpoint)?;
     let key = |key| {
         credentials.get(key).ok_or_else(|| VsphereError::NoKey {

@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use schemas::inventory::{Host, Network, Observed, Storage};
 use schemas::units::{Bytes, GIB};
@@ -188,6 +189,26 @@ impl Places {
     /// One of them.
     pub(crate) fn find(&self, id: &str) -> Option<&Spot> {
         self.spots.get(id)
+    }
+
+    /// Everything that the place of a VM is told from, as one text; the same for the same places.
+    pub(crate) fn names(&self) -> String {
+        let mut text = String::new();
+        for (id, spot) in self.iter() {
+            let (kind, more) = match &spot.kind {
+                Kind::Folder => ("folder", None),
+                Kind::Datacenter(vm_folder) => ("datacenter", Some(vm_folder.as_str())),
+                Kind::Compute => ("compute", None),
+                Kind::Cluster(_) => ("cluster", None),
+                Kind::Host(_) => ("host", None),
+                Kind::Pool => ("pool", None),
+                Kind::Vapp(folder, _) => ("vapp", folder.as_deref()),
+                Kind::Datastore(_) | Kind::Network(_) | Kind::Switch => continue,
+            };
+            let (name, parent) = (&spot.name, &spot.parent);
+            let _ = writeln!(text, "{kind} {id:?} {name:?} {parent:?} {more:?}");
+        }
+        text
     }
 
     /// Joins names from `id` upwards until just below `end` or the topmost object that the account

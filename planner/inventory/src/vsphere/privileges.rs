@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::VsphereError;
 use super::session::Session;
-use super::soap::Ref;
+use super::soap::Members;
 use crate::xml::{Element, escape};
 
 /// What the engine does with a VM: it exports it, and switches it off before.
@@ -29,7 +29,7 @@ pub(crate) enum Whose<'a> {
 pub(crate) async fn missing(
     session: &Session<'_>,
     whose: Whose<'_>,
-    vms: &[Ref],
+    vms: &[&str],
 ) -> Result<Option<BTreeMap<String, Vec<String>>>, VsphereError> {
     let Some(manager) = &session.service.authorization else {
         session.note("privileges", "the server has no authorization manager");
@@ -38,7 +38,7 @@ pub(crate) async fn missing(
     let mut missing = BTreeMap::new();
     for batch in vms.chunks(BATCH) {
         let (method, arguments) = question(session, whose, batch);
-        let mut take = |answer: Element<'_>| {
+        let take = |answer: Element<'_>, _: &str| {
             let vm = answer.text_of("entity").unwrap_or_default();
             let lacking = answer
                 .all("privAvailability")
@@ -56,7 +56,13 @@ pub(crate) async fn missing(
             Whose::Of(_) => ("HasUserPrivilegeOnEntitiesResponse", "returnval"),
         };
         let asked = session
-            .read_list(method, manager, &arguments, list, &mut take, |_| ())
+            .read_list(
+                method,
+                manager,
+                &arguments,
+                Members::all(list, take),
+                |_| (),
+            )
             .await;
         match asked {
             Ok(()) => {}
@@ -70,14 +76,18 @@ pub(crate) async fn missing(
     Ok(Some(missing))
 }
 
-fn question(session: &Session<'_>, whose: Whose<'_>, vms: &[Ref]) -> (&'static str, String) {
+fn question(session: &Session<'_>, whose: Whose<'_>, vms: &[&str]) -> (&'static str, String) {
     let mut arguments = String::new();
     let (method, entity) = match whose {
         Whose::Ours => ("HasPrivilegeOnEntities", "entity"),
         Whose::Of(_) => ("HasUserPrivilegeOnEntities", "entities"),
     };
     for vm in vms {
-        arguments.push_str(&vm.element(entity));
+        let vm = escape(vm);
+        let _ = write!(
+            arguments,
+            "<{entity} type=\"VirtualMachine\">{vm}</{entity}>"
+        );
     }
     let _ = match whose {
         Whose::Ours => {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::VsphereError;
 use super::session::Session;
-use super::soap::{Fault, Ref};
+use super::soap::{Fault, Members, Ref};
 use crate::xml::{Element, escape};
 
 /// How often one list is begun anew, be it for a session that ended or a token that is gone. More
@@ -47,6 +47,8 @@ pub(crate) struct Object<'a> {
     pub(crate) kind: &'a str,
     /// The id on this server, as in `vm-7`.
     pub(crate) id: &'a str,
+    /// The whole of it as the server wrote it.
+    pub(crate) text: &'a str,
     /// Values by path; an unset property is absent.
     values: Vec<(&'a str, Element<'a>)>,
     /// Paths that were refused, and the fault's class.
@@ -54,11 +56,12 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads an `objects` element.
-    pub(crate) fn from_element(element: Element<'a>) -> Self {
+    /// Reads an `objects` element, whose text is `text`.
+    pub(crate) fn from_element(element: Element<'a>, text: &'a str) -> Self {
         let mut object = Self {
             kind: "",
             id: "",
+            text,
             values: Vec::with_capacity(32),
             refused: Vec::new(),
         };
@@ -132,6 +135,13 @@ impl<'a> Object<'a> {
     }
 }
 
+/// What becomes of the objects of a list: see [`list_but`].
+struct How<K, M, F> {
+    known: Option<K>,
+    map: M,
+    told: F,
+}
+
 /// What one list has learnt to leave out.
 #[derive(Debug, Default)]
 struct Learnt {
@@ -148,11 +158,25 @@ pub(crate) async fn list<T>(
     map: impl Fn(&Object<'_>) -> T,
     told: impl Fn(usize),
 ) -> Result<Vec<T>, VsphereError> {
+    let known = None::<fn(&str) -> Option<T>>;
+    list_but(session, query, known, map, told).await
+}
+
+/// The same, but of an object whose text, as the server writes it, is `known`, that is taken, and
+/// the text not read.
+pub(crate) async fn list_but<T>(
+    session: &Session<'_>,
+    query: &Query<'_>,
+    known: Option<impl Fn(&str) -> Option<T>>,
+    map: impl Fn(&Object<'_>) -> T,
+    told: impl Fn(usize),
+) -> Result<Vec<T>, VsphereError> {
+    let how = How { known, map, told };
     let mut learnt = Learnt::default();
     loop {
         let logins = session.logins();
         let unknown = session.unknown();
-        match list_once(session, query, &learnt, &unknown, &map, &told).await {
+        match list_once(session, query, &learnt, &unknown, &how).await {
             Err(VsphereError::Fault { method, fault }) => {
                 if !mend(session, query, &mut learnt, &unknown, &fault, logins).await? {
                     return Err(VsphereError::Fault { method, fault });
@@ -222,13 +246,12 @@ async fn list_once<T>(
     query: &Query<'_>,
     learnt: &Learnt,
     unknown: &BTreeSet<&'static str>,
-    map: &impl Fn(&Object<'_>) -> T,
-    told: &impl Fn(usize),
+    how: &How<impl Fn(&str) -> Option<T>, impl Fn(&Object<'_>) -> T, impl Fn(usize)>,
 ) -> Result<Vec<T>, VsphereError> {
     match query.scope {
         Scope::Below(container) => {
             let view = create_view(session, container, query.wanted).await?;
-            let result = pages(session, query, unknown, &through(&view), map, told).await;
+            let result = pages(session, query, unknown, &through(&view), how).await;
             // Views die with their session, which is about to end: a failure here is no loss.
             if let Err(error) = session.read("DestroyView", &view, "", |_| ()).await {
                 tracing::debug!(%error, "view is left to its session");
@@ -244,7 +267,7 @@ async fn list_once<T>(
             if objects.is_empty() {
                 return Ok(Vec::new());
             }
-            pages(session, query, unknown, &objects, map, told).await
+            pages(session, query, unknown, &objects, how).await
         }
     }
 }
@@ -286,8 +309,7 @@ async fn pages<T>(
     query: &Query<'_>,
     unknown: &BTreeSet<&'static str>,
     objects: &str,
-    map: &impl Fn(&Object<'_>) -> T,
-    told: &impl Fn(usize),
+    how: &How<impl Fn(&str) -> Option<T>, impl Fn(&Object<'_>) -> T, impl Fn(usize)>,
 ) -> Result<Vec<T>, VsphereError> {
     let mut specification = String::from("<specSet>");
     for (class, paths) in query.wanted {
@@ -313,8 +335,18 @@ async fn pages<T>(
     loop {
         let (method, arguments) = next;
         let mut is_over = false;
-        let take = |element: Element<'_>| {
-            let mut object = Object::from_element(element);
+        let mut unread = Vec::new();
+        let take = &mut unread;
+        let known = how.known.as_ref().map(|known| {
+            move |text: &str| {
+                let known = known(text);
+                let is_known = known.is_some();
+                take.extend(known);
+                is_known
+            }
+        });
+        let each = |element: Element<'_>, text: &str| {
+            let mut object = Object::from_element(element, text);
             is_over |= object.lost_session();
             object.refused.retain(|(path, kind)| {
                 let is_unknown = *kind == "InvalidProperty";
@@ -323,17 +355,22 @@ async fn pages<T>(
                 }
                 !is_unknown
             });
-            found.push(map(&object));
+            found.push((how.map)(&object));
         };
         let collector = &session.service.property_collector;
-        let list = ("returnval", "objects");
+        let members = Members {
+            list: ("returnval", "objects"),
+            known,
+            each,
+        };
         let token = |answer: Element<'_>| {
             let token = answer.child("returnval")?.child("token")?;
             Some(token.text().to_owned())
         };
         let token = session
-            .read_list(method, collector, &arguments, list, take, token)
+            .read_list(method, collector, &arguments, members, token)
             .await?;
+        found.extend(unread);
         if is_over {
             let fault = Fault {
                 kind: "NotAuthenticated".to_owned(),
@@ -341,7 +378,7 @@ async fn pages<T>(
             };
             return Err(VsphereError::Fault { method, fault });
         }
-        told(found.len());
+        (how.told)(found.len());
         // Whether there is more is told by the element; "0" is a token like any other.
         let Some(token) = token else {
             return Ok(found);

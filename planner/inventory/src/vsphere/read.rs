@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use schemas::ids::VmId;
-use schemas::inventory::{Gap, SourceAbout, SourceInventory, SourceKind};
+use schemas::inventory::{Lookup, SourceAbout, SourceInventory, SourceKind};
 
 use super::VsphereError;
-use super::cache::Cache;
+use super::cache::{Cache, Machine};
 use super::finder::Tree;
-use super::machine::{Details, Draft, HEAVY, HEAVY_WITH_SNAPSHOTS, LIGHT};
+use super::machine::{Details, Draft, Extras, HEAVY, HEAVY_WITH_SNAPSHOTS, LIGHT};
 use super::places::{self, Datacenter, Kind, Places, Spot};
 use super::privileges::{self, Whose};
 use super::properties::{self, Object, Query, Scope};
@@ -19,8 +19,8 @@ use super::session::Session;
 use super::soap::Ref;
 use super::tags;
 use super::vcenter::Common;
-use crate::Access;
 use crate::shared::shared_disks;
+use crate::{Access, Pulled};
 
 /// Objects a page of the infrastructure and light lists: about 3 MiB.
 const PAGE_LIGHT: u32 = 1000;
@@ -41,26 +41,50 @@ pub(crate) struct Reading<'a> {
 }
 
 /// The VMs of a datacenter, by reference.
-type Drafts = BTreeMap<String, Draft>;
+type Machines = BTreeMap<String, Machine>;
 
 impl Reading<'_> {
     /// Reads the datacenter.
-    pub(crate) async fn run(self, session: &Session<'_>) -> Result<SourceInventory, VsphereError> {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result<Pulled, VsphereError> {
         let common = self.common(session).await?;
         let places = &common.places;
         let dc = self.find_datacenter(session, places)?;
-        let mut drafts = self.light(session, &dc, places, &common.fields).await?;
-        self.details(session, &dc, &mut drafts, places).await?;
-        for (id, draft) in &mut drafts {
-            if let Some(tags) = common.tags.get(id) {
-                draft.vm.tags.clone_from(tags);
+        let unknown = session.unknown();
+        let mut cache = self.cache(session, &dc, &common);
+        let mut machines = self.light(session, &dc, &common, &cache).await?;
+        self.details(session, &mut cache, &mut machines, places)
+            .await?;
+        let (importer, missing) = self.privileges(session, &machines).await?;
+        let lookups = look_up(session, &dc, places, &machines);
+        let twice = twice(&machines);
+        let mut text = Vec::new();
+        for (id, machine) in &mut machines {
+            let extras = Extras {
+                tags: common.tags.get(id).map_or(&[], Vec::as_slice),
+                missing_privileges: missing.get(id).map_or(&[], Vec::as_slice),
+                lookup: lookups.get(id),
+            };
+            if let Machine::Known(known) = machine {
+                if known.has(&extras, &mut text) && !twice.contains(&known.outline.id) {
+                    continue;
+                }
+                let draft = known.draft().ok_or(VsphereError::Cache)?;
+                *machine = Machine::Read(Box::new(draft));
+            }
+            if let Machine::Read(draft) = machine {
+                extras.apply(&mut draft.vm);
+                if twice.contains(&draft.vm.id) {
+                    session.note_of("instanceUuid", id, &also(&draft.vm.id));
+                    draft.be_called_by_reference();
+                }
             }
         }
-        let importer = self.privileges(session, &mut drafts).await?;
-        look_up(session, &dc, places, &mut drafts);
-        let mut inventory = inventory(session, dc, places, drafts);
-        inventory.about.importer = importer;
-        Ok(inventory)
+        // Were a property left out since, it would be missing for good.
+        if session.unknown() == unknown {
+            cache.write(&machines);
+        }
+        cache.forget();
+        Ok(pulled(session, dc, places, machines, importer))
     }
 
     /// What all datacenters of the vCenter have in common, if this run has not read it yet.
@@ -111,79 +135,85 @@ impl Reading<'_> {
         self,
         session: &Session<'_>,
         dc: &Datacenter,
-        places: &Places,
-        fields: &BTreeMap<String, String>,
-    ) -> Result<Drafts, VsphereError> {
+        common: &Common,
+        cache: &Cache,
+    ) -> Result<Machines, VsphereError> {
         let query = Query {
             wanted: LIGHT,
             scope: Scope::Below(&dc.reference),
             page: PAGE_LIGHT,
         };
         let draft = |object: &Object<'_>| {
-            let draft = Draft::new(object, dc, places, fields);
+            let draft = Draft::new(object, dc, &common.places, &common.fields);
             if draft.is_none() && !object.is_gone() {
                 let reason = object.refused.first();
                 session.note("vms", reason.map_or("it has no name", |(_, kind)| *kind));
             }
-            draft
+            let draft = Box::new(draft?);
+            Some((draft.reference.id.clone(), Machine::Read(draft)))
         };
+        let known = Some(|text: &str| {
+            let (id, known) = cache.unchanged(text)?;
+            Some(Some((id, Machine::Known(known))))
+        });
         let told = |count| (self.told)("virtual machines", count);
-        let drafts = properties::list(session, &query, draft, told).await?;
-        let drafts = drafts.into_iter().flatten();
-        Ok(drafts
-            .map(|draft| (draft.reference.id.clone(), draft))
-            .collect())
+        let machines = properties::list_but(session, &query, known, draft, told).await?;
+        Ok(machines.into_iter().flatten().collect())
+    }
+
+    /// What an earlier pull has kept.
+    fn cache(self, session: &Session<'_>, dc: &Datacenter, common: &Common) -> Cache {
+        // A vCenter is the same under another address.
+        let endpoint = session.endpoint();
+        let instance = session.service.instance.as_deref().unwrap_or(&endpoint);
+        // Whoever asks for less knows less.
+        let unknown = Vec::from_iter(session.unknown()).join(" ");
+        let (user, version) = (session.account().user, session.version);
+        let owner = [instance, user, version, &dc.path, &unknown];
+        Cache::open(self.access.cache, &owner, &common.surroundings)
     }
 
     /// The heavy pass for VMs that have changed since the last pull, and what was kept of the rest.
     async fn details(
         self,
         session: &Session<'_>,
-        dc: &Datacenter,
-        drafts: &mut Drafts,
+        cache: &mut Cache,
+        machines: &mut Machines,
         places: &Places,
     ) -> Result<(), VsphereError> {
-        // A vCenter is the same under another address.
-        let endpoint = session.endpoint();
-        let instance = session.service.instance.as_deref().unwrap_or(&endpoint);
-        let owner = [instance, session.account().user, session.version, &dc.path];
-        let mut cache = Cache::open(self.access.cache, &owner);
-        let mut missing = BTreeSet::new();
-        for (id, draft) in drafts.iter_mut() {
-            match cache.details(draft) {
-                Some(details) => draft.complete(details),
-                None => {
-                    missing.insert(id.clone());
-                }
-            }
+        let read = machines.values().filter_map(Machine::draft);
+        let found = cache.details(read);
+        let mut missing: BTreeMap<String, bool> = machines
+            .iter()
+            .filter_map(|(id, machine)| Some((id.clone(), machine.draft()?.has_snapshots)))
+            .collect();
+        for details in found {
+            missing.remove(&details.id);
+            complete(machines, details);
         }
-        cache.forget();
+        if missing.len() == machines.len() {
+            cache.forget();
+        }
         if missing.is_empty() {
             return Ok(());
         }
-        self.heavy(session, drafts, &missing, places).await?;
-        cache.write(drafts.values());
-        Ok(())
+        self.heavy(session, machines, missing, places).await
     }
 
-    /// Devices and files of these VMs. One that is gone by now is dropped.
+    /// Devices and files of VMs, told whether they have snapshots. One that is gone by now is
+    /// dropped.
     async fn heavy(
         self,
         session: &Session<'_>,
-        drafts: &mut Drafts,
-        wanted: &BTreeSet<String>,
+        machines: &mut Machines,
+        mut missing: BTreeMap<String, bool>,
         places: &Places,
     ) -> Result<(), VsphereError> {
-        let ours = wanted.iter().filter_map(|id| drafts.get(id));
-        let (with, without): (Vec<&Draft>, Vec<&Draft>) =
-            ours.partition(|draft| draft.has_snapshots);
-        let refs = |drafts: Vec<&Draft>| -> Vec<Ref> {
-            drafts
-                .into_iter()
-                .map(|draft| draft.reference.clone())
-                .collect()
+        let refs = |has_snapshots: bool| -> Vec<Ref> {
+            let ours = missing.iter().filter(|(_, has)| **has == has_snapshots);
+            ours.map(|(id, _)| Ref::new("VirtualMachine", id)).collect()
         };
-        let (with, without) = (refs(with), refs(without));
+        let (with, without) = (refs(true), refs(false));
         let size = PAGE_HEAVY as usize;
         let batches = without
             .chunks(size)
@@ -202,44 +232,40 @@ impl Reading<'_> {
         let mut answers = futures::stream::iter(batches)
             .map(read)
             .buffer_unordered(HEAVY_IN_FLIGHT);
-        let mut missing = wanted.clone();
         while let Some(batch) = answers.try_next().await? {
             for details in batch.into_iter().flatten() {
-                if missing.remove(&details.id)
-                    && let Some(draft) = drafts.get_mut(&details.id)
-                {
-                    draft.complete(details);
+                if missing.remove(&details.id).is_some() {
+                    complete(machines, details);
                 }
             }
-            (self.told)("virtual machines in detail", drafts.len() - missing.len());
+            let count = machines.len() - missing.len();
+            (self.told)("virtual machines in detail", count);
         }
-        drafts.retain(|id, _| !missing.contains(id));
+        machines.retain(|id, _| !missing.contains_key(id));
         Ok(())
     }
 
-    /// What the engine's account may not do; gives that account if it could be asked for.
+    /// The engine's account, if it could be asked for, and what it may not do, by reference.
     async fn privileges(
         self,
         session: &Session<'_>,
-        drafts: &mut Drafts,
-    ) -> Result<Option<String>, VsphereError> {
+        machines: &Machines,
+    ) -> Result<(Option<String>, BTreeMap<String, Vec<String>>), VsphereError> {
         let (whose, user) = match self.access.importer {
             Some(user) if user != session.account().user => (Whose::Of(user), user),
             _ => (Whose::Ours, session.account().user),
         };
-        let vms: Vec<Ref> = drafts
-            .values()
-            .map(|draft| draft.reference.clone())
-            .collect();
-        let Some(missing) = privileges::missing(session, whose, &vms).await? else {
-            return Ok(None);
-        };
-        for (id, privileges) in missing {
-            if let Some(draft) = drafts.get_mut(&id) {
-                draft.vm.missing_privileges = privileges;
-            }
-        }
-        Ok(Some(user.to_owned()))
+        let vms: Vec<&str> = machines.keys().map(String::as_str).collect();
+        let missing = privileges::missing(session, whose, &vms).await?;
+        let user = missing.is_some().then(|| user.to_owned());
+        Ok((user, missing.unwrap_or_default()))
+    }
+}
+
+/// Puts details under what the light pass says of a VM.
+fn complete(machines: &mut Machines, details: Details) {
+    if let Some(Machine::Read(draft)) = machines.get_mut(&details.id) {
+        draft.complete(details);
     }
 }
 
@@ -275,8 +301,13 @@ async fn fields(session: &Session<'_>) -> Result<BTreeMap<String, String>, Vsphe
     }
 }
 
-/// Notes what the engine's own search by path gives for each VM, where that is not the VM.
-fn look_up(session: &Session<'_>, dc: &Datacenter, places: &Places, drafts: &mut Drafts) {
+/// What the engine's own search by path gives for each VM, where that is not the VM.
+fn look_up(
+    session: &Session<'_>,
+    dc: &Datacenter,
+    places: &Places,
+    machines: &Machines,
+) -> BTreeMap<String, Lookup> {
     let mut tree = Tree::default();
     for (id, spot) in places.iter() {
         let parent = match &spot.kind {
@@ -288,65 +319,78 @@ fn look_up(session: &Session<'_>, dc: &Datacenter, places: &Places, drafts: &mut
             tree.add(id, &spot.name, parent, false);
         }
     }
-    for (id, draft) in drafts.iter() {
-        if let Some(parent) = draft.vapp.as_deref().or(draft.parent.as_deref()) {
-            tree.add(id, draft.vm.name.as_str(), parent, true);
+    for (id, machine) in machines {
+        if let Some(parent) = machine.vapp().or(machine.parent()) {
+            tree.add(id, machine.name(), parent, true);
         }
     }
     let root = &session.service.root_folder.id;
-    let found: BTreeMap<String, _> = drafts
-        .iter()
-        .filter_map(|(id, draft)| {
-            let folder = draft.vm.folder.as_deref()?;
-            let path = format!("/{}/vm/{folder}/{}", dc.path, draft.vm.name);
-            Some((id.clone(), tree.look_up(root, &path, id)?))
-        })
-        .collect();
-    for (id, lookup) in found {
-        if let Some(draft) = drafts.get_mut(&id) {
-            draft.vm.lookup = Some(lookup);
-        }
-    }
+    let found = machines.iter().filter_map(|(id, machine)| {
+        let path = format!("/{}/vm/{}/{}", dc.path, machine.folder()?, machine.name());
+        Some((id.clone(), tree.look_up(root, &path, id)?))
+    });
+    found.collect()
 }
 
-/// Puts the snapshot together.
-fn inventory(
+/// Ids that several VMs have (a copied disk folder registered by hand). They get ids of their own:
+/// the key of everything must be one machine's.
+fn twice(machines: &Machines) -> BTreeSet<VmId> {
+    let mut ids: Vec<&VmId> = machines.values().map(Machine::id).collect();
+    ids.sort_unstable();
+    let pairs = ids.windows(2).filter(|pair| pair[0] == pair[1]);
+    pairs.map(|pair| pair[0].clone()).collect()
+}
+
+fn also(id: &VmId) -> String {
+    format!("another VM has `{id}` too")
+}
+
+/// Puts what was read together.
+fn pulled(
     session: &Session<'_>,
     dc: Datacenter,
     places: &Places,
-    mut drafts: Drafts,
-) -> SourceInventory {
-    let mut gaps = session.gaps();
-    tell_apart(&mut drafts, &mut gaps);
+    machines: Machines,
+    importer: Option<String>,
+) -> Pulled {
     let mut in_vapps: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (id, draft) in &drafts {
-        if let Some(vapp) = &draft.vapp {
+    for (id, machine) in &machines {
+        if let Some(vapp) = machine.vapp() {
             in_vapps.entry(vapp).or_default().push(id);
         }
     }
-    let ids = drafts
+    let ids = machines
         .iter()
-        .map(|(id, draft)| (id.as_str(), &draft.vm.id))
+        .map(|(id, machine)| (id.as_str(), machine.id()))
         .collect();
     let mut rules = rules(places, &ids, &in_vapps);
+    let disks = machines.values();
+    rules.extend(shared_disks(disks.map(|one| (one.id(), one.disks()))));
+    rules.sort_by(|a, b| a.id.cmp(&b.id));
 
     let mut observed: BTreeMap<_, _> = places
         .observed()
         .map(|observed| (observed.id.clone(), observed))
         .collect();
+    let vms_in_all = machines.len();
+    let (mut drafts, mut kept) = (Vec::new(), Vec::new());
+    for machine in machines.into_values() {
+        match machine {
+            Machine::Read(draft) => drafts.push(draft),
+            Machine::Known(known) => kept.push(known.into_kept()),
+        }
+    }
+    drafts.sort_by(|a, b| a.vm.id.cmp(&b.vm.id));
     let mut vms = Vec::with_capacity(drafts.len());
-    for draft in drafts.into_values() {
+    for draft in drafts {
         observed.insert(draft.observed.id.clone(), draft.observed);
         vms.push(draft.vm);
     }
-    vms.sort_by(|a, b| a.id.cmp(&b.id));
-    rules.extend(shared_disks(&vms));
-    rules.sort_by(|a, b| a.id.cmp(&b.id));
 
     let service = &session.service;
     let (networks, storage, hosts) = (places.networks(), places.storage(), places.hosts());
     let counts = [
-        ("vms", vms.len()),
+        ("vms", vms_in_all),
         ("networks", networks.len()),
         ("storage", storage.len()),
         ("hosts", hosts.len()),
@@ -361,13 +405,14 @@ fn inventory(
         product: service.product.clone(),
         api: BTreeMap::from([("vim25".to_owned(), session.version.to_owned())]),
         user: Some(session.account().user.to_owned()),
+        importer,
         counts: counts
             .map(|(kind, count)| (kind.to_owned(), count as u64))
             .into(),
-        gaps,
+        gaps: session.gaps(),
         ..SourceAbout::new(SourceKind::Vmware, session.endpoint(), session.tls())
     };
-    SourceInventory {
+    let inventory = SourceInventory {
         about,
         vms,
         networks,
@@ -375,27 +420,6 @@ fn inventory(
         hosts,
         rules,
         observed,
-    }
-}
-
-/// Gives VMs that share an instance UUID (a copied disk folder registered by hand) ids of their
-/// own: the key of everything must be one machine's.
-fn tell_apart(drafts: &mut Drafts, gaps: &mut Vec<Gap>) {
-    let mut count: BTreeMap<VmId, u32> = BTreeMap::new();
-    for draft in drafts.values() {
-        *count.entry(draft.vm.id.clone()).or_default() += 1;
-    }
-    for draft in drafts.values_mut() {
-        if count[&draft.vm.id] == 1 {
-            continue;
-        }
-        gaps.push(Gap {
-            what: "instanceUuid".to_owned(),
-            object: Some(draft.reference.id.clone()),
-            reason: format!("another VM has `{}` too", draft.vm.id),
-        });
-        let id = format!("moref:{}", draft.reference.id);
-        draft.vm.id = VmId::new(&id);
-        draft.observed.id = id;
-    }
+    };
+    Pulled::new(inventory, kept)
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::VsphereError;
 use super::machine::SINCE_67;
-use super::soap::{Ref, VERSION_OLDEST, envelope, unpack, version_of};
+use super::soap::{Members, NO_LIST, Ref, VERSION_OLDEST, envelope, unpack, version_of};
 use crate::Stopped;
 use crate::http::{Answer, Http, HttpError, Retry, shown};
 use crate::xml::{Element, escape};
@@ -176,16 +176,10 @@ impl<'a> Session<'a> {
         let answer = self
             .send("Login", manager, &arguments, Retry::Never)
             .await?;
-        let key = unpack(
-            "Login",
-            &answer,
-            ("", ""),
-            |_| (),
-            |answer| {
-                let key = answer.child("returnval")?.text_of("key")?;
-                Some(key.to_owned())
-            },
-        );
+        let key = unpack("Login", &answer, NO_LIST, |answer| {
+            let key = answer.child("returnval")?.text_of("key")?;
+            Some(key.to_owned())
+        });
         match key {
             Ok(key) => {
                 let mut state = self.state();
@@ -252,9 +246,18 @@ impl<'a> Session<'a> {
 
     /// Keeps what could not be read for `source.json`, once.
     pub(crate) fn note(&self, what: &str, reason: &str) {
+        self.keep_gap(what, None, reason);
+    }
+
+    /// The same of one object.
+    pub(crate) fn note_of(&self, what: &str, object: &str, reason: &str) {
+        self.keep_gap(what, Some(object), reason);
+    }
+
+    fn keep_gap(&self, what: &str, object: Option<&str>, reason: &str) {
         let gap = Gap {
             what: what.to_owned(),
-            object: None,
+            object: object.map(str::to_owned),
             reason: reason.to_owned(),
         };
         let mut state = self.state();
@@ -290,25 +293,22 @@ impl<'a> Session<'a> {
         arguments: &str,
         take: impl FnOnce(Element<'_>) -> T,
     ) -> Result<T, VsphereError> {
-        self.read_list(method, this, arguments, ("", ""), |_| (), take)
-            .await
+        self.read_list(method, this, arguments, NO_LIST, take).await
     }
 
-    /// The same, with the members of the list `list` handed over one by one (see
-    /// [`crate::xml::read_each`]).
+    /// The same, with the members of a list handed over one by one.
     pub(crate) async fn read_list<T>(
         &self,
         method: &'static str,
         this: &Ref,
         arguments: &str,
-        list: (&str, &str),
-        each: impl FnMut(Element<'_>),
+        members: Members<impl FnMut(&str) -> bool, impl FnMut(Element<'_>, &str)>,
         end: impl FnOnce(Element<'_>) -> T,
     ) -> Result<T, VsphereError> {
         let answer = self
             .unless_stopped(self.send(method, this, arguments, Retry::SoapRead))
             .await??;
-        unpack(method, &answer, list, each, end)
+        unpack(method, &answer, members, end)
     }
 
     /// Waits for `work`, unless the session is told to stop meanwhile.

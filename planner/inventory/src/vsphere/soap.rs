@@ -108,13 +108,40 @@ pub(crate) fn envelope(method: &str, this: &Ref, arguments: &str) -> String {
     )
 }
 
-/// Hands the members of `list` to `each` and the answer's element, without them, to `end`; or gives
-/// the fault that is there instead.
+/// A list in an answer, and what becomes of its members.
+pub(crate) struct Members<K, E> {
+    /// The names of the list and of a member.
+    pub(crate) list: (&'static str, &'static str),
+    /// Given a member's text, tags and all: whether it need not be read. `None`: all are read.
+    pub(crate) known: Option<K>,
+    /// Given each of the others, and its text.
+    pub(crate) each: E,
+}
+
+/// The kind of [`Members::known`] where it is not asked.
+type Unasked = fn(&str) -> bool;
+
+impl<E> Members<Unasked, E> {
+    /// All of them are read.
+    pub(crate) fn all(list: (&'static str, &'static str), each: E) -> Self {
+        let known = None;
+        Self { list, known, each }
+    }
+}
+
+/// What an answer without a list gives: nothing.
+pub(crate) const NO_LIST: Members<Unasked, fn(Element<'_>, &str)> = Members {
+    list: ("", ""),
+    known: None,
+    each: |_, _| (),
+};
+
+/// Hands the members of a list on and the answer's element, without them, to `end`; or gives the
+/// fault that is there instead.
 pub(crate) fn unpack<T>(
     method: &'static str,
     answer: &Answer,
-    list: (&str, &str),
-    each: impl FnMut(Element<'_>),
+    members: Members<impl FnMut(&str) -> bool, impl FnMut(Element<'_>, &str)>,
     end: impl FnOnce(Element<'_>) -> T,
 ) -> Result<T, VsphereError> {
     let head = &answer.body[..answer.body.len().min(400)];
@@ -126,7 +153,16 @@ pub(crate) fn unpack<T>(
             excerpt: answer.excerpt(),
         });
     }
-    let text = String::from_utf8_lossy(&answer.body);
+    let Members { list, known, each } = members;
+    // The strict reader is the quicker one.
+    let text = std::str::from_utf8(&answer.body).map_or_else(
+        |_| String::from_utf8_lossy(&answer.body),
+        std::borrow::Cow::Borrowed,
+    );
+    let text = match known {
+        Some(known) => xml::leave_out(&text, list.1, known),
+        None => text,
+    };
     let tree = xml::read_each(&text, list, each)
         .map_err(|source| VsphereError::Unreadable { method, source })?;
     let body = tree.root().child("Body");

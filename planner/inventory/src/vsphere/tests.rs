@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use schemas::inventory::SourceInventory;
+
 use super::*;
 use crate::fake::{self, Given, Leaf};
 use crate::http::Untrusted;
@@ -435,7 +437,7 @@ async fn pulled_from(fake: &Fake, how: Pull<'_>) -> Result<SourceInventory, Vsph
     let state = fake.0.lock().expect("no panic");
     assert!(state.sessions.is_empty(), "left open: {:?}", state.sessions);
     assert_eq!(state.rest, 0, "REST sessions are left open");
-    result
+    result.map(|pulled| pulled.whole().expect("what this version keeps"))
 }
 
 // The whole way: version, login with an awkward password, pages with token "0", details.
@@ -747,6 +749,17 @@ async fn only_what_has_changed() {
     let (third, detailed) = pull().await;
     assert_eq!(detailed, [1]);
     assert_eq!(third.vms, first.vms);
+    // What is no property of the VM is not taken from the cache.
+    assert_eq!(third.vms[1].missing_privileges, ["VApp.Export"]);
+    fake.0.lock().expect("no panic").faults.secretive = true;
+    let (fourth, detailed) = pull().await;
+    assert_eq!(
+        (detailed, fourth.vms[1].missing_privileges.len()),
+        (vec![], 0)
+    );
+    assert_eq!(fourth.vms[2], third.vms[2]);
+    fake.0.lock().expect("no panic").faults.secretive = false;
+    assert_eq!(pull().await.0.vms, first.vms);
 }
 
 // A path that this account may not see is a gap of that VM; the VM stays, and is read in full the

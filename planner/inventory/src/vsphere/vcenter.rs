@@ -2,10 +2,12 @@
 //! of its datacenters are read in one run, it is read once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use schemas::inventory::Gap;
 
+use super::cache::{Digest, Surroundings};
 use super::places::Places;
 use super::session::Session;
 use super::tags::Tags;
@@ -24,6 +26,8 @@ pub(super) struct Common {
     /// Names of custom attributes by their key.
     pub(super) fields: BTreeMap<String, String>,
     pub(super) tags: Tags,
+    /// What VMs refer to, to be compared with that of an earlier pull.
+    pub(super) surroundings: Surroundings,
     /// What could not be read of it.
     gaps: Vec<Gap>,
     /// Properties that it does not know.
@@ -38,7 +42,19 @@ impl Common {
         fields: BTreeMap<String, String>,
         tags: Tags,
     ) -> Self {
+        let mut names = places.names();
+        for (key, name) in &fields {
+            let _ = writeln!(names, "attribute {key} {name:?}");
+        }
+        let networks = places.iter().filter_map(|(id, _)| {
+            let name = places.network_name(id)?;
+            Some((id.to_owned(), name.to_owned()))
+        });
         Self {
+            surroundings: Surroundings {
+                places: Digest::of(&names).to_string(),
+                networks: networks.collect(),
+            },
             places,
             fields,
             tags,

@@ -1,11 +1,12 @@
 //! Elements of long lists: they borrow from the text, and memory holds one list member at a time.
 //!
 //! Takes the text of one document; gives each member of a list while it is read, then the rest as
-//! a [`Tree`]. Keeps of a document's attributes only `type` (vSphere's class of a reference) and
+//! a [`Tree`]. Members that are known word for word can be left out before ([`leave_out`]). Keeps of a document's attributes only `type` (vSphere's class of a reference) and
 //! `xsi:type` (the class of a value). Same rules as `read`: no entities but XML's own, no recursion.
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use quick_xml::events::Event;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::reader::Reader;
@@ -127,15 +128,56 @@ impl<'a> Element<'a> {
 
 /// Reads a whole document.
 pub(crate) fn read_flat(text: &str) -> Result<Tree<'_>, XmlError> {
-    read_each(text, ("", ""), |_| ())
+    read_each(text, ("", ""), |_, _| ())
+}
+
+/// Leaves out of a document the elements `<name>…</name>` whose text, tags and all, is `known`.
+///
+/// Looks for tags without reading what is between them. That is right for documents whose only
+/// markup is elements; of others, and of elements of that name inside one another, nothing is left
+/// out.
+pub(crate) fn leave_out<'t>(
+    text: &'t str,
+    name: &str,
+    mut known: impl FnMut(&str) -> bool,
+) -> Cow<'t, str> {
+    let (start_tag, end_tag) = (format!("<{name}>"), format!("</{name}>"));
+    let (starts, ends) = (
+        memmem::Finder::new(&start_tag),
+        memmem::Finder::new(&end_tag),
+    );
+    let bytes = text.as_bytes();
+    if memmem::find(bytes, b"<!").is_some() {
+        return Cow::Borrowed(text);
+    }
+    let mut left = String::new();
+    // Up to where the text is dealt with, and from where on it is still to be kept.
+    let (mut at, mut from) = (0, 0);
+    while let Some(start) = starts.find(&bytes[at..]).map(|found| at + found) {
+        let inside = start + start_tag.len();
+        let Some(end) = ends.find(&bytes[inside..]).map(|found| inside + found) else {
+            break;
+        };
+        at = end + end_tag.len();
+        if starts.find(&bytes[inside..end]).is_none() && known(&text[start..at]) {
+            left.push_str(&text[from..start]);
+            from = at;
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    left.push_str(&text[from..]);
+    Cow::Owned(left)
 }
 
 /// Reads a document, and gives each element `list.1` right inside an element `list.0` to `take` as
-/// soon as it is closed, instead of keeping it in the tree that is returned.
+/// soon as it is closed, with its text, tags and all, instead of keeping it in the tree that is
+/// returned.
 pub(crate) fn read_each<'t>(
     text: &'t str,
     list: (&str, &str),
-    mut take: impl FnMut(Element<'_>),
+    mut take: impl FnMut(Element<'_>, &'t str),
 ) -> Result<Tree<'t>, XmlError> {
     let mut reader = Reader::from_str(text);
     let mut builder = Builder::default();
@@ -152,12 +194,14 @@ pub(crate) fn read_each<'t>(
                     return Err(XmlError::Shape);
                 }
                 let end = end - ">".len();
-                builder.open(&text[end - tag.len()..end])?;
+                let start = end - tag.len();
+                builder.open(&text[start..end], start - "<".len())?;
                 false
             }
             Event::Empty(tag) => {
                 let end = end - "/>".len();
-                builder.open(&text[end - tag.len()..end])?;
+                let start = end - tag.len();
+                builder.open(&text[start..end], start - "<".len())?;
                 true
             }
             Event::End(_) => true,
@@ -177,7 +221,7 @@ pub(crate) fn read_each<'t>(
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => false,
         };
         if is_closed {
-            builder.close(list, &mut take);
+            builder.close(list, |element, start| take(element, &text[start..end]));
         }
     }
     if !builder.open.is_empty() || builder.elements.is_empty() {
@@ -191,15 +235,15 @@ pub(crate) fn read_each<'t>(
 #[derive(Debug, Default)]
 struct Builder<'t> {
     elements: Vec<Data<'t>>,
-    /// Places of the elements that are not closed yet.
-    open: Vec<usize>,
+    /// Of the elements that are not closed yet: their places, and where in the text they begin.
+    open: Vec<(usize, usize)>,
     /// Prefixes, whether they mean XML Schema's instance namespace, and how deep they were declared.
     prefixes: Vec<(&'t str, bool, usize)>,
 }
 
 impl<'t> Builder<'t> {
-    /// Opens the element of a tag, given without its brackets.
-    fn open(&mut self, tag: &'t str) -> Result<(), XmlError> {
+    /// Opens the element of a tag, given without its brackets, that begins at `start`.
+    fn open(&mut self, tag: &'t str, start: usize) -> Result<(), XmlError> {
         let name_end = tag
             .find(|c: char| c.is_ascii_whitespace())
             .unwrap_or(tag.len());
@@ -214,7 +258,7 @@ impl<'t> Builder<'t> {
         if name_end < tag.len() {
             self.take_attributes(tag, name_end, &mut data)?;
         }
-        self.open.push(self.elements.len());
+        self.open.push((self.elements.len(), start));
         self.elements.push(data);
         Ok(())
     }
@@ -255,7 +299,7 @@ impl<'t> Builder<'t> {
     }
 
     fn push(&mut self, text: Cow<'t, str>) {
-        let Some(&at) = self.open.last() else {
+        let Some(&(at, _)) = self.open.last() else {
             return;
         };
         // Between elements there is only layout.
@@ -269,9 +313,9 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn close(&mut self, list: (&str, &str), take: &mut impl FnMut(Element<'_>)) {
+    fn close(&mut self, list: (&str, &str), take: impl FnOnce(Element<'_>, usize)) {
         // The reader refuses an end without a beginning.
-        let Some(at) = self.open.pop() else {
+        let Some((at, start)) = self.open.pop() else {
             return;
         };
         self.elements[at].end = self.elements.len();
@@ -282,12 +326,16 @@ impl<'t> Builder<'t> {
         {
             self.prefixes.pop();
         }
-        let parent = self.open.last().map(|&parent| self.elements[parent].name);
+        let parent = self
+            .open
+            .last()
+            .map(|&(parent, _)| self.elements[parent].name);
         if parent == Some(list.0) && self.elements[at].name == list.1 {
-            take(Element {
+            let element = Element {
                 elements: &self.elements,
                 at,
-            });
+            };
+            take(element, start);
             self.elements.truncate(at);
         }
     }
@@ -338,17 +386,42 @@ mod tests {
     // Members of the list are handed over and not kept; what is around them is.
     #[test]
     fn long_lists_are_streamed() {
-        let text = "<r><v><o><k>1</k></o><token>0</token><o><k>2</k></o></v><o><k>3</k></o></r>";
+        let text =
+            "<r><v><o><k>1</k></o><token>0</token><o x='1'><k>2</k></o ></v><o><k>3</k></o></r>";
         let mut seen = Vec::new();
-        let tree = read_each(text, ("v", "o"), |o| {
-            seen.push(o.text_of("k").map(str::to_owned));
+        let tree = read_each(text, ("v", "o"), |o, text| {
+            seen.push((o.text_of("k").map(str::to_owned), text));
         })
         .expect("fine");
-        assert_eq!(seen, [Some("1".to_owned()), Some("2".to_owned())]);
+        let expected = [("1", "<o><k>1</k></o>"), ("2", "<o x='1'><k>2</k></o >")];
+        assert_eq!(seen, expected.map(|(k, text)| (Some(k.to_owned()), text)));
         let root = tree.root();
         assert_eq!(root.at(&["v", "token"]).map(Element::text), Some("0"));
         assert_eq!(root.at(&["o", "k"]).map(Element::text), Some("3"));
         assert_eq!(root.at(&["v"]).map(|v| v.children().count()), Some(1));
+    }
+
+    // What is known word for word is left out, and nothing else; where tags alone do not tell what is
+    // an element, nothing is.
+    #[test]
+    fn known_members_are_left_out() {
+        let known = |text: &str| text == "<o>1</o>";
+        let out = |text: &'static str| leave_out(text, "o", known);
+        assert_eq!(
+            out("<v><o>1</o><t>0</t><o>2</o><o>1</o></v>"),
+            "<v><t>0</t><o>2</o></v>"
+        );
+        for same in [
+            "<v><o>2</o></v>",
+            "<v><o>1</o><![CDATA[<o>1</o>]]></v>",
+            "<v><!-- <o>1</o> --></v>",
+            "<v><o><o>1</o></o></v>",
+            "<v><o>1",
+            "<v></o><o>",
+            "",
+        ] {
+            assert_eq!(out(same), same);
+        }
     }
 
     // What a server sends on a bad day is an error, never a panic and never half a tree.

@@ -9,7 +9,7 @@ fn object(kind: &str, id: &str, values: &[(&str, &str)]) -> (String, Spot) {
     }
     text += "</objects>";
     let tree = xml::read_flat(&text).expect("well-formed");
-    Spot::new(&Object::from_element(tree.root())).expect("named")
+    Spot::new(&Object::from_element(tree.root(), &text)).expect("named")
 }
 
 fn places() -> Places {
