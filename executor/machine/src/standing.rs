@@ -41,10 +41,28 @@ pub(crate) enum Standing {
     Candidate,
 }
 
+/// A name as people count: `db-2` comes before `db-10`. Pieces of text, each with the number behind
+/// it.
+fn natural(name: &str) -> Vec<(&str, u64)> {
+    let mut pieces = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit());
+        let (text, behind) = rest.split_at(digits.unwrap_or(rest.len()));
+        let end = behind.find(|c: char| !c.is_ascii_digit());
+        let (number, behind) = behind.split_at(end.unwrap_or(behind.len()));
+        pieces.push((text, number.parse().unwrap_or(u64::MAX)));
+        rest = behind;
+    }
+    pieces
+}
+
 /// All machines, by wave and order, each with its standing.
 pub(crate) fn all<'a>(ledger: &Ledger<'a>, observed: &'a Observed) -> Vec<Machine<'a>> {
     let mut machines = Vec::new();
-    for (wave_at, wave) in &observed.waves {
+    let mut waves: Vec<_> = observed.waves.iter().collect();
+    waves.sort_by_cached_key(|(at, _)| (&at.namespace, natural(at.name.as_str())));
+    for (wave_at, wave) in waves {
         let mut imports: Vec<_> = wave.spec.imports.iter().collect();
         imports.sort_by(|a, b| (a.order, &a.vm).cmp(&(b.order, &b.vm)));
         machines.extend(imports.into_iter().map(|import| {
@@ -285,4 +303,32 @@ pub(crate) fn scratch_usable(observed: &Observed) -> Bytes {
         .map(|wave| wave.spec.scratch.0)
         .min()
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Parts of a wave come in their order, also from the tenth on.
+    #[test]
+    fn as_people_count() {
+        let mut names = [
+            "erp-010-db-10",
+            "erp-020-app",
+            "erp-010-db-2",
+            "erp-010-db",
+            "erp-010-db-99999999999999999999",
+        ];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(
+            names,
+            [
+                "erp-010-db",
+                "erp-010-db-2",
+                "erp-010-db-10",
+                "erp-010-db-99999999999999999999",
+                "erp-020-app",
+            ]
+        );
+    }
 }
