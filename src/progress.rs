@@ -315,6 +315,10 @@ pub fn hold_text(hold: &Hold) -> String {
         HoldReason::ApprovalExpired { at } => format!("its approval expired at {at}"),
         HoldReason::OutsideWindow { opens: Some(opens) } => format!("its window opens at {opens}"),
         HoldReason::OutsideWindow { opens: None } => "its window is over".to_owned(),
+        HoldReason::Failure { name, of } => format!(
+            "`{name}` ({of}) failed, and nothing more starts (`onFailure`): windrow retry lets it go \
+             on"
+        ),
         HoldReason::Suspended => "suspended by `spec.suspend` of the wave or its plan".to_owned(),
         HoldReason::Stopped => "stopped: windrow start lets it go on".to_owned(),
         HoldReason::DigestMismatch { computed } => {

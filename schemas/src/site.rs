@@ -354,6 +354,9 @@ pub struct Policy {
     /// When machines move whose guest is off when the plan is made.
     #[serde(skip_serializing_if = "is_default")]
     pub powered_off: PoweredOff,
+    /// How far a machine that fails, or is held for a person, keeps others from starting.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_failure: OnFailure,
 }
 
 impl Default for Policy {
@@ -364,8 +367,22 @@ impl Default for Policy {
             approval: ApprovalPolicy::Required,
             on_blocker: OnBlocker::Exclude,
             powered_off: PoweredOff::InWindow,
+            on_failure: OnFailure::Isolate,
         }
     }
+}
+
+/// How far a failure reaches. What is under way goes on in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnFailure {
+    /// What depends on the machine is held back, and nothing else.
+    #[default]
+    Isolate,
+    /// Its wave starts nothing more until a person has seen to it.
+    StopWave,
+    /// No wave of its plan does.
+    StopPlan,
 }
 
 /// When the next import is created: the trade of downtime against makespan.

@@ -15,7 +15,7 @@ use crate::ids::{
     Digest, Namespace, ObjectName, OccurrenceId, PlanName, SourceName, SourceNetworkName,
     TargetName, TargetNetworkName, VmKey, VmName, WindowName, WorkloadName,
 };
-use crate::site::{Admission, ApprovalPolicy, Assumptions, NicModel};
+use crate::site::{Admission, ApprovalPolicy, Assumptions, NicModel, OnFailure};
 use crate::units::{Quantity, Span};
 
 /// Most bytes that a wave may have as JSON: client-side apply keeps a copy in an annotation of at
@@ -55,6 +55,9 @@ pub struct WaveSpec {
     pub approval: ApprovalPolicy,
     /// When the next import is created, relative to the one before.
     pub admission: Admission,
+    /// How far a machine of it that fails keeps others from starting.
+    #[serde(default, skip_serializing_if = "crate::site::is_default")]
+    pub on_failure: OnFailure,
     /// Rates to predict the moment at which the next import is due.
     pub rates: Assumptions,
     /// Scratch bytes that all imports on this target together may hold.

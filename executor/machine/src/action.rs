@@ -180,6 +180,13 @@ pub enum HoldReason {
         /// When it opens; absent: it is over.
         opens: Option<jiff::Timestamp>,
     },
+    /// A machine has failed, and by its policy that stops the wave.
+    Failure {
+        /// Its name.
+        name: VmName,
+        /// Which VM.
+        of: VmKey,
+    },
     /// `spec.suspend`.
     Suspended,
     /// A `windrow-stop`.

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use schemas::conditions::CommonStatus;
 use schemas::ids::{Digest, VmKey};
 use schemas::machine::{MachineStatus, Stage, Times};
-use schemas::site::{Admission, ApprovalPolicy, Assumptions, OpenstackSource, VmwareSource};
+use schemas::site::{
+    Admission, ApprovalPolicy, Assumptions, OnFailure, OpenstackSource, VmwareSource,
+};
 use schemas::units::{Bytes, Quantity, Seconds, Span};
 use schemas::upstream::{EngineCondition, ImportState};
 use schemas::wave::{
@@ -100,6 +102,7 @@ fn wave(imports: Vec<WaveImport>, sources: Vec<WaveSource>) -> Wave {
         window: None,
         approval: ApprovalPolicy::None,
         admission: Admission::Balanced,
+        on_failure: OnFailure::Isolate,
         rates: Assumptions::default(),
         scratch: Quantity(Bytes::from_gib(60)),
         sources,

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use schemas::approval::ApprovalSpec;
-use schemas::site::ApprovalPolicy;
+use schemas::site::{ApprovalPolicy, OnFailure};
 use schemas::upstream::ENGINE_NAMESPACE;
 
 use crate::action::HoldReason;
 use crate::clock::Alarm;
 use crate::observed::{At, Observed, StopMode, Wave};
+use crate::standing::{Machine, Standing};
 
 /// The first thing that holds the wave at `at` back: what can never come right first, then what a
 /// person must do, then what time does.
@@ -52,15 +53,38 @@ pub(crate) fn stop(at: &At, observed: &Observed) -> Option<StopMode> {
     here.max(everywhere).copied()
 }
 
-/// Held for good: neither time nor a person's consent changes it, only another wave.
+/// Held for good: neither time nor a person's consent changes it, only another wave, or that somebody
+/// sees to what failed.
 pub(crate) fn is_for_good(reason: &HoldReason) -> bool {
     matches!(
         reason,
         HoldReason::OutsideWindow { opens: None }
+            | HoldReason::Failure { .. }
             | HoldReason::DigestMismatch { .. }
             | HoldReason::OtherCluster { .. }
             | HoldReason::SourceDiffers { .. }
     )
+}
+
+/// The first machine whose failure stops the wave at `at`: one of its own, or one of a wave of its plan
+/// whose failures stop that.
+pub(crate) fn failure(at: &At, wave: &Wave, machines: &[Machine<'_>]) -> Option<HoldReason> {
+    let stops = |machine: &&Machine<'_>| {
+        let own = machine.wave_at == at;
+        let of_plan =
+            machine.wave_at.namespace == at.namespace && machine.wave.spec.plan == wave.spec.plan;
+        let reaches = match machine.wave.spec.on_failure {
+            OnFailure::Isolate => false,
+            OnFailure::StopWave => own,
+            OnFailure::StopPlan => of_plan,
+        };
+        reaches && matches!(machine.standing, Standing::Failed(_))
+    };
+    let machine = machines.iter().find(stops)?;
+    Some(HoldReason::Failure {
+        name: machine.import.name.clone(),
+        of: machine.import.vm.clone(),
+    })
 }
 
 fn window(wave: &Wave, now: Timestamp, alarm: &mut Alarm) -> Option<HoldReason> {

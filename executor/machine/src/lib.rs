@@ -74,7 +74,8 @@ pub fn step(observed: &Observed, now: Timestamp) -> Step {
     let mut holds = BTreeMap::new();
     let mut sources = Sources::default();
     for (at, wave) in &observed.waves {
-        let hold = hold::of_wave(at, wave, observed, now, &mut alarm);
+        let hold = hold::of_wave(at, wave, observed, now, &mut alarm)
+            .or_else(|| hold::failure(at, wave, &machines));
         // Before its window too: a wrong password is better known early.
         let may_create = matches!(
             hold,

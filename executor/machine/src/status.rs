@@ -174,6 +174,11 @@ fn held(reason: &HoldReason) -> (Situation, &'static str, String) {
             "WindowOver",
             "its window is over: plan again".to_owned(),
         ),
+        HoldReason::Failure { name, .. } => (
+            Situation::Failed,
+            "StoppedByFailure",
+            format!("`{name}` failed, and nothing more starts until somebody has seen to it"),
+        ),
         HoldReason::Suspended => (Situation::Waiting, "Suspended", "suspended".to_owned()),
         HoldReason::Stopped => (
             Situation::Waiting,

@@ -7,7 +7,7 @@ use schemas::gate::{
     Gate, GateFailure, GatePort, HostPort, StepApproval, StepDone, StepRef, WaveStep,
 };
 use schemas::machine::{Stage, Times};
-use schemas::site::{Admission, ApprovalPolicy};
+use schemas::site::{Admission, ApprovalPolicy, OnFailure};
 use schemas::units::{Seconds, Span};
 use schemas::upstream::{ENGINE_NAMESPACE, ImportState, condition};
 use schemas::wave::{Barrier, PrerequisiteMachine, WaveWindow, WaveWorkload};
@@ -760,4 +760,31 @@ fn steps_outside() {
         [Action::OpenRecord { .. }, ..]
     ));
     assert_eq!(step(&picture, t(300)).view.steps[0].state, StepState::Done);
+}
+
+// A failure holds back what depends on it; where its policy says so, its wave or its plan too, until
+// somebody has seen to it.
+#[test]
+fn failure_stops() {
+    let stopped = |policy: OnFailure| {
+        let mut picture = observed();
+        for n in [10, 20] {
+            decide(&mut picture, n, |wave| wave.on_failure = policy);
+        }
+        decide(&mut picture, 10, |wave| wave.workloads.clear());
+        record(&mut picture, "db", Stage::Failed, Times::default());
+        let failed = HoldReason::Failure {
+            name: "db".into(),
+            of: key("db"),
+        };
+        let step = step(&picture, t(100));
+        let holds = step.view.holds.iter();
+        let held = holds.filter(|hold| hold.reason == failed);
+        let held: Vec<String> = held.map(|hold| hold.wave.to_string()).collect();
+        assert_eq!(step.view.finished, held.len() == 2);
+        held
+    };
+    assert_eq!(stopped(OnFailure::Isolate), [""; 0]);
+    assert_eq!(stopped(OnFailure::StopWave), ["erp-010"]);
+    assert_eq!(stopped(OnFailure::StopPlan), ["erp-010", "erp-020"]);
 }

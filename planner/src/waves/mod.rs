@@ -198,6 +198,7 @@ impl Maker<'_> {
             }),
             approval: plan.policy.approval,
             admission: plan.policy.admission,
+            on_failure: plan.policy.on_failure,
             rates: plan.assumptions.clone(),
             scratch: Quantity(target.usable),
             sources: sources.into_values().cloned().collect(),

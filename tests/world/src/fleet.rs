@@ -11,7 +11,9 @@ use schemas::gate::{
 use schemas::ids::{Digest, Namespace, ObjectName, VmKey, VmName, WorkloadName};
 use schemas::inventory::SourceKind;
 use schemas::machine::MachineId;
-use schemas::site::{Admission, ApprovalPolicy, Assumptions, OpenstackSource, VmwareSource};
+use schemas::site::{
+    Admission, ApprovalPolicy, Assumptions, OnFailure, OpenstackSource, VmwareSource,
+};
 use schemas::units::{Bytes, Quantity, Seconds, Span};
 use schemas::wave::{
     Barrier, EngineKind, Prerequisite, PrerequisiteMachine, WaveImport, WaveInputs, WaveOva,
@@ -127,6 +129,8 @@ pub struct Fleet {
     pub waves: Vec<(At, WaveSpec)>,
     /// Scratch bytes that all imports together may hold.
     pub usable: Bytes,
+    /// How far a failure reaches.
+    pub on_failure: OnFailure,
     /// For each wave, whether the first of its VMs that may goes before all others.
     canaries: Vec<bool>,
 }
@@ -151,6 +155,7 @@ impl Fleet {
             waits_for,
             waves: Vec::new(),
             usable,
+            on_failure: OnFailure::Isolate,
             canaries: (0..rng.within(1, 4)).map(|_| rng.percent(30)).collect(),
         };
         fleet.single_dependencies(&mut rng);
@@ -217,6 +222,9 @@ impl Fleet {
 
     /// Some workloads have a gate, and some a step outside in front of them.
     fn gates_and_steps(&mut self, rng: &mut Rng) {
+        if rng.percent(20) {
+            self.on_failure = *rng.pick(&[OnFailure::StopWave, OnFailure::StopPlan]);
+        }
         for w in 0..self.waits_for.len() {
             self.gates[w] = rng.percent(35).then(|| gate(rng));
             self.steps[w] = rng.percent(25).then(|| {
@@ -257,6 +265,7 @@ impl Fleet {
                     window,
                     approval,
                     admission,
+                    on_failure: self.on_failure,
                     rates: rates.clone(),
                     scratch: Quantity(self.usable),
                     sources: sources(vms),

@@ -8,6 +8,7 @@ use executor_machine::{
 };
 use jiff::Timestamp;
 use schemas::inventory::SourceKind;
+use schemas::site::OnFailure;
 use schemas::units::{Bytes, Quantity};
 use schemas::upstream::ENGINE_NAMESPACE;
 use schemas::wave::WaveSize;
@@ -539,6 +540,7 @@ impl Run {
             MachineState::Waiting(Wait::Wave) => {
                 let mut waves = self.world.waves.values();
                 waves.any(|wave| wave.spec.window.is_some())
+                    || self.world.fleet.on_failure != OnFailure::Isolate
             }
             MachineState::Waiting(_) | MachineState::Active(_) | MachineState::Done => false,
         }
