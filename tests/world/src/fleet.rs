@@ -222,9 +222,6 @@ impl Fleet {
 
     /// Some workloads have a gate, and some a step outside in front of them.
     fn gates_and_steps(&mut self, rng: &mut Rng) {
-        if rng.percent(20) {
-            self.on_failure = *rng.pick(&[OnFailure::StopWave, OnFailure::StopPlan]);
-        }
         for w in 0..self.waits_for.len() {
             self.gates[w] = rng.percent(35).then(|| gate(rng));
             self.steps[w] = rng.percent(25).then(|| {
@@ -236,6 +233,9 @@ impl Fleet {
             // One in some is later than any gate waits.
             let most = *rng.pick(&[1, 300, 600, 600, 7200]);
             vm.answers_after = Millis::from_seconds(rng.within(0, most));
+        }
+        if rng.percent(20) {
+            self.on_failure = *rng.pick(&[OnFailure::StopWave, OnFailure::StopPlan]);
         }
     }
 
