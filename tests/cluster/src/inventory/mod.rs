@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
 
 use crate::command::{Output, Run, tail};
 
@@ -21,6 +22,48 @@ const CONFIGURATION: &[&str] = &[
     "hosts.jsonl",
     "rules.jsonl",
 ];
+
+/// A password that no rig has.
+const WRONG_PASSWORD: &str = "hunter2";
+
+/// A plan of sources: name, place in YAML's flow style, Secret.
+fn plan(sources: &[(String, String, &str)]) -> String {
+    let mut plan = String::from(
+        "apiVersion: windrow.dev/v1alpha1\nkind: MigrationPlan\n\
+         metadata: { name: estate, namespace: estate }\n\
+         spec:\n  target: { name: hv1, namespace: estate }\n  inlineSite:\n\
+         \x20   targets:\n    - { name: hv1, storageClass: longhorn }\n    sources:\n",
+    );
+    for (name, place, secret) in sources {
+        plan.extend(["    - name: ", name, "\n      ", place]);
+        plan.extend(["\n      credentials: { engine: ", secret, " }\n"]);
+    }
+    let first = sources.first().map_or("none", |(name, ..)| name);
+    plan.extend(["  workloads:\n  - { name: all, select: [ { source: ", first]);
+    plan.push_str(", match: \"*\" } ] }\n");
+    plan
+}
+
+/// The manifest of a Secret.
+fn secret(name: &str, data: &Value) -> String {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data})
+        .to_string()
+}
+
+/// What is wrong with how a pull took [`WRONG_PASSWORD`]: it is tried once, and never repeated.
+fn refused_once(output: &Output, tries: u64) -> Vec<String> {
+    let mut failures = Vec::new();
+    if output.code != 1 || tries != 1 {
+        failures.push(format!(
+            "a wrong password: exit code {}, {tries} tries",
+            output.code
+        ));
+    }
+    if output.all().contains(WRONG_PASSWORD) {
+        failures.push("a wrong password is repeated".to_owned());
+    }
+    failures
+}
 
 /// The program under test, and a folder for its plan and snapshots.
 pub struct Puller {

@@ -3,13 +3,12 @@
 //! nothing asked but what `docs/inventory.md` lists.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{CONFIGURATION, Puller, Report};
+use super::{CONFIGURATION, Puller, Report, WRONG_PASSWORD, plan, refused_once, secret};
 use crate::command::{Run, tail};
 use crate::truth::openstack::{Pulled, Scope};
 use crate::truth::{list, text};
@@ -197,17 +196,12 @@ impl Inventory {
             "a wrong password: tried {tries} times, {} requests in all",
             asked.len()
         ));
-        if output.code != 1 || tries != 1 || asked.len() != 1 {
-            report.failures.push(format!(
-                "a wrong password: exit code {}, {tries} tries, {} requests",
-                output.code,
-                asked.len()
-            ));
-        }
-        if output.all().contains("hunter2") {
+        report.failures.extend(refused_once(&output, tries as u64));
+        if asked.len() != 1 {
+            let count = asked.len();
             report
                 .failures
-                .push("a wrong password is repeated".to_owned());
+                .push(format!("a wrong password: {count} requests"));
         }
         Ok(())
     }
@@ -336,23 +330,11 @@ impl Inventory {
                 "member",
             ),
         ];
-        let mut plan = String::from(
-            "apiVersion: windrow.dev/v1alpha1\nkind: MigrationPlan\n\
-             metadata: { name: estate, namespace: estate }\n\
-             spec:\n  target: { name: hv1, namespace: estate }\n  inlineSite:\n\
-             \x20   targets:\n    - { name: hv1, storageClass: longhorn }\n    sources:\n",
-        );
-        for (name, endpoint, region, secret) in sources {
-            writeln!(
-                plan,
-                "    - name: {name}\n      openstack: {{ endpoint: \"{endpoint}\", region: {region} }}\n\
-                 \x20     credentials: {{ engine: {secret} }}"
-            )?;
-        }
-        plan.push_str(
-            "  workloads:\n  - { name: all, select: [ { source: plain, match: \"*\" } ] }\n",
-        );
-        self.puller.write("plan.yaml", &plan)?;
+        let places = sources.map(|(name, endpoint, region, secret)| {
+            let place = format!("openstack: {{ endpoint: \"{endpoint}\", region: {region} }}");
+            (name.to_owned(), place, secret)
+        });
+        self.puller.write("plan.yaml", &plan(&places))?;
         let ca = self.read("tls/ca.pem")?;
         let member = |password| {
             json!({"username": "planner", "password": password, "project_name": PROJECT,
@@ -361,11 +343,6 @@ impl Inventory {
         let admin = json!({"username": "admin", "password": "testbed-admin",
                            "project_name": "admin", "domain_name": "Default"});
         let file = |password| {
-            let secret = |name: &str, data: &Value| {
-                json!({"apiVersion": "v1", "kind": "Secret", "metadata": { "name": name },
-                       "stringData": data})
-                .to_string()
-            };
             [
                 secret("member", &member(password)),
                 secret("tls", &member(password)),
@@ -374,7 +351,7 @@ impl Inventory {
             .join("\n---\n")
         };
         self.puller.write("secrets.yaml", &file("testbed-user"))?;
-        self.puller.write("wrong.yaml", &file("hunter2"))
+        self.puller.write("wrong.yaml", &file(WRONG_PASSWORD))
     }
 
     fn read(&self, name: &str) -> Result<String> {

@@ -1,15 +1,16 @@
 //! (inventory-vsphere) `windrow inventory pull` against the simulated vCenter: every VM as the ground
 //! truth has it, twice the same bytes, nothing called but reads, no session left behind.
 
-use std::fmt::Write as _;
+mod faults;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Puller, Report};
-use crate::command::Run;
+use super::{Puller, Report, WRONG_PASSWORD, plan, refused_once, secret};
+use crate::command::{Background, Run};
 use crate::truth::list;
 use crate::truth::vsphere::Pulled;
 
@@ -76,7 +77,9 @@ impl Inventory {
         failures.extend(self.only_reads(others)?);
         failures.extend(self.wrong_password(&sources)?);
         failures.extend(self.interrupted(&sources, others)?);
-        Ok(Report { counts, failures })
+        let mut report = Report { counts, failures };
+        self.misbehaving(&mut report, &sources[0])?;
+        Ok(report)
     }
 
     /// What the rig's access log has beyond reads, and sessions that are still open.
@@ -116,17 +119,7 @@ impl Inventory {
             .output()?;
         let stats: Value = serde_json::from_str(&self.control("GET", "stats")?)?;
         let logins = stats["calls.Login"].as_u64().unwrap_or_default();
-        let mut failures = Vec::new();
-        if output.code != 1 || logins != 1 {
-            failures.push(format!(
-                "a wrong password: exit code {}, {logins} logins",
-                output.code
-            ));
-        }
-        if output.all().contains("hunter2") {
-            failures.push("a wrong password is repeated".to_owned());
-        }
-        Ok(failures)
+        Ok(refused_once(&output, logins))
     }
 
     /// Ctrl-C while the server takes its time: at a login, a list, a question about rights, a tag.
@@ -159,11 +152,20 @@ impl Inventory {
     fn stop_while_delayed(&self, sources: &[String]) -> Result<(i32, Duration)> {
         let run = self.puller.pull("stopped", "secrets.yaml", sources, None);
         let mut windrow = run.background(&self.puller.folder.join("stopped.log"))?;
+        self.until_met(&mut windrow)?;
+        windrow.signal("INT")?;
+        let interrupted = Instant::now();
+        let output = windrow.wait(Duration::from_mins(1))?;
+        Ok((output.code, interrupted.elapsed()))
+    }
+
+    /// Waits until a pull has met the only fault.
+    fn until_met(&self, windrow: &mut Background) -> Result<()> {
         let began = Instant::now();
         loop {
             let faults: Value = serde_json::from_str(&self.control("GET", "faults")?)?;
             if faults[0]["hits"].as_u64().is_some_and(|hits| hits > 0) {
-                break;
+                return Ok(());
             }
             if let Some(code) = windrow.ended() {
                 bail!(
@@ -176,10 +178,6 @@ impl Inventory {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        windrow.signal("INT")?;
-        let interrupted = Instant::now();
-        let output = windrow.wait(Duration::from_mins(1))?;
-        Ok((output.code, interrupted.elapsed()))
     }
 
     /// A plan with every datacenter as a source, and its Secrets; gives the sources' names.
@@ -193,46 +191,24 @@ impl Inventory {
             .flatten()
             .find(|user| user["user"] == "windrow@vsphere.local")
             .context("the rig has no user `windrow`")?;
-        let secret = |password: &Value| -> Result<String> {
-            let secret = json!({
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": { "name": "vcenter" },
-                "stringData": {
-                    "username": user["user"],
-                    "password": password,
-                    "caCert": self.read("ca.pem")?,
-                },
-            });
-            Ok(secret.to_string())
+        let ca = self.read("ca.pem")?;
+        let account = |password: &Value| {
+            let data = json!({"username": user["user"], "password": password, "caCert": ca});
+            secret("vcenter", &data)
         };
         let endpoint = self.setting("GOVC_URL")?;
-        let mut plan = String::from(
-            "apiVersion: windrow.dev/v1alpha1\nkind: MigrationPlan\n\
-             metadata: { name: estate, namespace: estate }\n\
-             spec:\n  target: { name: hv1, namespace: estate }\n  inlineSite:\n\
-             \x20   targets:\n    - { name: hv1, storageClass: longhorn }\n    sources:\n",
-        );
-        let mut sources = Vec::new();
-        let datacenters = truth["datacenters"].as_array().into_iter().flatten();
-        for (at, datacenter) in datacenters.enumerate() {
-            let name = format!("dc{at}");
-            writeln!(
-                plan,
-                "    - name: {name}\n      vmware: {{ endpoint: \"{endpoint}\", datacenter: {} }}\n\
-                 \x20     credentials: {{ engine: vcenter }}",
-                datacenter["path"]
-            )?;
-            sources.push(name);
-        }
-        plan.push_str(
-            "  workloads:\n  - { name: all, select: [ { source: dc0, match: \"*\" } ] }\n",
-        );
+        let datacenters = list(&truth["datacenters"]).iter().enumerate();
+        let places = datacenters.map(|(at, datacenter)| {
+            let path = &datacenter["path"];
+            let place = format!("vmware: {{ endpoint: \"{endpoint}\", datacenter: {path} }}");
+            (format!("dc{at}"), place, "vcenter")
+        });
+        let places: Vec<_> = places.collect();
         let write = |name: &str, text: &str| self.puller.write(name, text);
-        write("plan.yaml", &plan)?;
-        write("secrets.yaml", &secret(&user["password"])?)?;
-        write("wrong.yaml", &secret(&json!("hunter2"))?)?;
-        Ok(sources)
+        write("plan.yaml", &plan(&places))?;
+        write("secrets.yaml", &account(&user["password"]))?;
+        write("wrong.yaml", &account(&json!(WRONG_PASSWORD)))?;
+        Ok(places.into_iter().map(|(name, ..)| name).collect())
     }
 
     fn read(&self, name: &str) -> Result<String> {
