@@ -91,7 +91,7 @@ pub(crate) fn answers(data: &[u8]) {
         identity: None,
         token_seconds: None,
     };
-    let inventory = inventory(origin, &estate);
+    let inventory = inventory(origin, estate);
     assert_eq!(
         inventory.vms.len(),
         servers,
