@@ -27,6 +27,7 @@ pub mod gate;
 pub mod ids;
 pub mod inventory;
 pub mod machine;
+pub mod natural;
 pub mod objects;
 pub mod plan;
 pub mod select;

@@ -35,6 +35,10 @@ fn usage() {
 fn generated() {
     let folder = Folder::new();
     let root = env!("CARGO_MANIFEST_DIR");
+    let page = std::fs::read_to_string(format!("{root}/docs/commands.md"));
+    let made = folder.run(&["man", "--markdown"]).stdout;
+    let stale = "stale: `windrow man --markdown > docs/commands.md`";
+    assert_eq!(made, page.expect("it is checked in"), "{stale}");
     let crds = folder.run(&["crd"]).stdout;
     for plural in [
         "machinemigrations",

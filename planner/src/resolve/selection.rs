@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use schemas::ids::{SourceName, VmKey, VmName};
 use schemas::inventory::Inventory;
+use schemas::natural::natural;
 use schemas::plan::{MigrationPlan, Selector};
 use schemas::site::SiteSpec;
 use serde::Serialize;
@@ -217,15 +218,18 @@ impl Selection {
             return self.one_by_one(locate);
         }
         let mut text = String::new();
-        let mut taken: BTreeMap<&Taken, Vec<String>> = BTreeMap::new();
-        let mut left: BTreeMap<Option<&NotTaken>, Vec<String>> = BTreeMap::new();
+        let mut taken: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        let mut left: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for vm in &self.vms {
-            match &vm.taken {
-                Some(by) => taken.entry(by).or_default().push(vm.label()),
-                None => left.entry(vm.not.first()).or_default().push(vm.label()),
+            match (&vm.taken, vm.not.first()) {
+                (Some(by), _) => taken.entry((natural(&by.path), by)).or_default(),
+                (None, not) => left
+                    .entry(not.map(|not| (natural(&not.path), not)))
+                    .or_default(),
             }
+            .push(vm.label());
         }
-        for (by, names) in &taken {
+        for ((_, by), names) in &taken {
             let who = match &by.workload {
                 Some(workload) => format!("workload {workload}"),
                 None => "out of scope".to_owned(),
@@ -239,9 +243,9 @@ impl Selection {
             writeln!(text, "\n{} that nothing takes", count(number, "VM")).expect(INFALLIBLE);
         }
         for (not, names) in &left {
-            let why = not.map_or_else(
+            let why = not.as_ref().map_or_else(
                 || "no selector is about their source".to_owned(),
-                |not| {
+                |(_, not)| {
                     format!(
                         "nearest {} ({}): {}",
                         not.path,
