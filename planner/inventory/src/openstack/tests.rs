@@ -372,6 +372,49 @@ async fn flavor_gone() {
     );
 }
 
+// Names outside of the base plane, in both spellings that JSON has for them.
+#[tokio::test]
+async fn names_of_any_script() {
+    let cloud = Cloud::new().await;
+    let names = [
+        "db \u{1F680}",
+        "\u{20BB7}\u{91CE}\u{5BB6}",
+        "\u{1D11E}",
+        "e\u{301}\u{200D}",
+    ];
+    let mut servers: Vec<Value> = (1..)
+        .zip(names)
+        .map(|(n, name)| {
+            let mut server = server(&format!("s{n}"));
+            server["name"] = name.into();
+            server
+        })
+        .collect();
+    servers[0]["name"] = "ESCAPED".into();
+    let body = json!({ "servers": servers }).to_string();
+    let body = body.replace("ESCAPED", r"db \ud83d\ude80");
+    cloud
+        .on(
+            "/nova/v2.1/servers/detail",
+            ResponseTemplate::new(200).set_body_raw(body, "application/json"),
+        )
+        .await;
+    let all: Vec<Value> = servers
+        .iter()
+        .map(|server| json!({"id": server["id"]}))
+        .collect();
+    cloud
+        .on(
+            "/nova/v2.1/servers",
+            json_answer(&json!({ "servers": all })),
+        )
+        .await;
+    cloud.rest().await;
+    let inventory = cloud.pull().await.expect("pulled");
+    let pulled: Vec<&str> = inventory.vms.iter().map(|vm| vm.name.as_str()).collect();
+    assert_eq!(pulled, names);
+}
+
 // A boot image that is gone is said so (the import would fail after its export, O04); what the
 // volume copied from it still tells the guest's system.
 #[tokio::test]
