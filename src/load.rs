@@ -4,7 +4,7 @@
 //! plan or in a folder above it, up to the root of the repository.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -33,14 +33,17 @@ pub struct Loaded<T> {
     pub value: T,
     /// Path and text.
     pub file: Arc<SourceFile>,
-    index: PathIndex,
+    /// Made when it is asked for the first time: most files are never asked.
+    index: OnceLock<PathIndex>,
 }
 
 impl<T> Loaded<T> {
     /// Where the field at `path` (as in `spec.workloads[0].name`) stands; where the file does not
     /// have it, what is around it.
     pub fn spot(&self, path: &str) -> Spot {
-        let span = self.index.point(&self.file.text, path);
+        let text = &self.file.text;
+        let index = self.index.get_or_init(|| PathIndex::of(text));
+        let span = index.point(text, path);
         Spot {
             file: Arc::clone(&self.file),
             path: path.to_owned(),
@@ -280,13 +283,13 @@ pub fn file<T: File>(path: &Utf8Path) -> Result<Loaded<T>, Failure> {
 }
 
 fn parse<T: File>(path: &Utf8Path, text: String) -> Result<Loaded<T>, Failure> {
-    let read = yaml::read::<T>(&text);
+    let read = yaml::read::<T>(&text).map(|document| document.value);
     let file = Arc::new(SourceFile::new(path.to_owned(), text));
     match read {
-        Ok(document) => Ok(Loaded {
-            value: document.value,
+        Ok(value) => Ok(Loaded {
+            value,
             file,
-            index: document.index,
+            index: OnceLock::new(),
         }),
         Err(error) => Err(Failure::diagnostics(
             error

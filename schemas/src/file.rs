@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 use kube::{CustomResourceExt, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::approval::WaveApproval;
 use crate::crd::file_schema;
 use crate::plan::{MigrationPlan, PlanSpec, Selector};
 use crate::site::{MigrationSite, SiteSpec};
 use crate::wave::MigrationWave;
+use crate::yaml::Shape;
 
 /// A kind of object that people or the planner keep in a file.
 pub trait File:
@@ -23,9 +23,9 @@ pub trait File:
     /// The longest `metadata.name`: it must leave room for suffixes and fit labels.
     const NAME_LENGTH_MAX: usize;
 
-    /// The structural schema of such a file: what the YAML door checks. Made once, for it takes
-    /// longer than to read a wave.
-    fn schema() -> &'static Value;
+    /// What the YAML door checks: the structural schema of such a file, ready to be walked. Made
+    /// once, for it takes longer than to read a wave.
+    fn shape() -> &'static Shape;
 
     /// The rules over several fields that this object breaks.
     fn broken_rules(&self) -> Vec<BrokenRule>;
@@ -43,9 +43,9 @@ pub struct BrokenRule {
 impl File for MigrationSite {
     const NAME_LENGTH_MAX: usize = 52;
 
-    fn schema() -> &'static Value {
-        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationSite>);
-        &SCHEMA
+    fn shape() -> &'static Shape {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(shape_of::<MigrationSite>);
+        &SHAPE
     }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
@@ -58,9 +58,9 @@ impl File for MigrationSite {
 impl File for MigrationPlan {
     const NAME_LENGTH_MAX: usize = 52;
 
-    fn schema() -> &'static Value {
-        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationPlan>);
-        &SCHEMA
+    fn shape() -> &'static Shape {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(shape_of::<MigrationPlan>);
+        &SHAPE
     }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
@@ -73,9 +73,9 @@ impl File for MigrationPlan {
 impl File for MigrationWave {
     const NAME_LENGTH_MAX: usize = 63;
 
-    fn schema() -> &'static Value {
-        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<MigrationWave>);
-        &SCHEMA
+    fn shape() -> &'static Shape {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(shape_of::<MigrationWave>);
+        &SHAPE
     }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
@@ -95,9 +95,9 @@ impl File for MigrationWave {
 impl File for WaveApproval {
     const NAME_LENGTH_MAX: usize = 253;
 
-    fn schema() -> &'static Value {
-        static SCHEMA: LazyLock<Value> = LazyLock::new(file_schema::<WaveApproval>);
-        &SCHEMA
+    fn shape() -> &'static Shape {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(shape_of::<WaveApproval>);
+        &SHAPE
     }
 
     fn broken_rules(&self) -> Vec<BrokenRule> {
@@ -121,6 +121,10 @@ const ONE_KIND: &str = "exactly one of select, external";
 const NO_VMS: &str = "a step outside has no VMs: only name and dependsOn beside external";
 const SOME_SIGN: &str = "at least one of approval, tcp";
 const ONE_APPROVED: &str = "either wave and digest, or step";
+
+fn shape_of<T: File>() -> Shape {
+    Shape::new(&file_schema::<T>())
+}
 
 #[derive(Default)]
 struct Rules {

@@ -5,6 +5,8 @@
 //! code span where it is somebody's text (`| span`). In `*.sh.j2` only names of objects occur, and
 //! anything else is refused. An undefined value is an error.
 
+use std::borrow::Cow;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior, Value};
@@ -82,13 +84,13 @@ fn format(out: &mut Output<'_>, escape: &AutoEscape, value: &Value) -> Result<()
 }
 
 /// A value as YAML on one line.
-fn yaml(value: &Value) -> Result<String, Error> {
+fn yaml(value: &Value) -> Result<Cow<'_, str>, Error> {
     if value.kind() == ValueKind::String {
         return Ok(schemas::yaml::scalar(value.as_str().unwrap_or_default()));
     }
     let json = serde_json::to_string(value)
         .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-    Ok(schemas::yaml::json(&json))
+    Ok(Cow::Owned(schemas::yaml::json(&json)))
 }
 
 /// A name of an object, which a shell takes for one word.
@@ -116,7 +118,7 @@ mod tests {
     use super::{word, yaml};
 
     fn as_yaml(text: &str) -> String {
-        yaml(&Value::from(text)).expect("a string")
+        yaml(&Value::from(text)).expect("a string").into_owned()
     }
 
     fn comes_back(text: &str) {

@@ -1,5 +1,6 @@
 //! A value on one line of YAML, for texts that are not written from a type: templates and drafts.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::is_text;
@@ -8,11 +9,11 @@ use super::is_text;
 /// text, or else in double quotes. What is bare has nothing but ASCII letters, digits, `-`, `_`, `.`,
 /// `/` and the colons of an address, and begins with a letter or `/`; so no space of any kind stands
 /// at an end, and nothing looks like a number, a date or a sign of YAML's own.
-pub fn scalar(text: &str) -> String {
+pub fn scalar(text: &str) -> Cow<'_, str> {
     if is_bare(text) {
-        text.to_owned()
+        Cow::Borrowed(text)
     } else {
-        json(&serde_json::Value::from(text).to_string())
+        Cow::Owned(json(&serde_json::Value::from(text).to_string()))
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! One walk over the parser's events makes all three, so that value and places cannot disagree.
 //! It goes on after a mistake, so that a reader sees all of them at once; only what is no YAML
-//! ends it.
+//! ends it. Nearly every file that is read has none, and nobody asks where its fields stand: so the
+//! same walk can also be made without noting either ([`parse_quickly`]).
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::path::{self, PathIndex, Place, Position, Span};
+use super::path::{Path, PathIndex, Place, Position, Span, Unnamed};
 use super::plain::{self, Plain};
 use super::problem::{PROBLEMS_MAX, Problem, ProblemKind};
 
@@ -27,18 +30,7 @@ pub(super) struct Parsed {
 
 /// Walks over `text`.
 pub(super) fn parse(text: &str) -> Parsed {
-    let options = granit_parser::options! {
-        disallow_directives: true,
-        emit_anchor_events: true,
-        emit_comments: false,
-        emit_unresolved_aliases: true,
-    };
-    let mut walk = Walk {
-        text,
-        parser: Parser::new_from_str_with_options(text, options),
-        index: PathIndex::default(),
-        problems: Vec::new(),
-    };
+    let mut walk = Walk::<String>::new(text);
     let value = walk.document().ok();
     Parsed {
         value,
@@ -47,17 +39,40 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
 }
 
+/// Walks over `text` without a note of what is where; none where anything at all is not allowed.
+pub(super) fn parse_quickly(text: &str) -> Option<Value> {
+    let mut walk = Walk::<Unnamed>::new(text);
+    walk.document().ok().filter(|_| walk.problems.is_empty())
+}
+
 /// The pass cannot go on; the reason is among the problems.
 struct Stop;
 
-struct Walk<'t> {
+struct Walk<'t, P> {
     text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
     index: PathIndex,
     problems: Vec<Problem>,
+    paths: PhantomData<P>,
 }
 
-impl<'t> Walk<'t> {
+impl<'t, P: Path> Walk<'t, P> {
+    fn new(text: &'t str) -> Self {
+        let options = granit_parser::options! {
+            disallow_directives: true,
+            emit_anchor_events: true,
+            emit_comments: false,
+            emit_unresolved_aliases: true,
+        };
+        Self {
+            text,
+            parser: Parser::new_from_str_with_options(text, options),
+            index: PathIndex::default(),
+            problems: Vec::new(),
+            paths: PhantomData,
+        }
+    }
+
     fn document(&mut self) -> Result<Value, Stop> {
         let mut value = None;
         loop {
@@ -65,19 +80,19 @@ impl<'t> Walk<'t> {
             match event {
                 Event::DocumentStart(..) if value.is_some() => {
                     // The marker's own span is empty where it is left out.
-                    self.problem("", span, ProblemKind::SecondDocument);
+                    self.problem(&P::root(), span, ProblemKind::SecondDocument);
                     return Err(Stop);
                 }
                 Event::StreamEnd => break,
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                event => value = Some(self.node(event, span, "", None)?),
+                event => value = Some(self.node(event, span, &P::root(), None)?),
             }
         }
         let nothing = matches!(value, None | Some(Value::Null));
         if nothing {
             self.problems
                 .retain(|problem| problem.kind != ProblemKind::NoValue);
-            self.problem("", Span::default(), ProblemKind::Empty);
+            self.problem(&P::root(), Span::default(), ProblemKind::Empty);
         }
         value.filter(|_| !nothing).ok_or(Stop)
     }
@@ -87,11 +102,11 @@ impl<'t> Walk<'t> {
         &mut self,
         event: Event<'t>,
         span: Span,
-        path: &str,
+        path: &P,
         key: Option<Span>,
     ) -> Result<Value, Stop> {
         // Containers that are not closed yet end where they begin; mended below.
-        self.index.insert(path, Place { key, value: span });
+        self.insert(path, Place { key, value: span });
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_properties(anchor, tag.as_deref(), span, path)?;
@@ -118,7 +133,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn scalar(&mut self, text: Cow<'t, str>, style: ScalarStyle, span: Span, path: &str) -> Value {
+    fn scalar(&mut self, text: Cow<'t, str>, style: ScalarStyle, span: Span, path: &P) -> Value {
         if style != ScalarStyle::Plain {
             return Value::String(text.into_owned());
         }
@@ -136,20 +151,20 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn list(&mut self, path: &str) -> Result<(Vec<Value>, Span), Stop> {
+    fn list(&mut self, path: &P) -> Result<(Vec<Value>, Span), Stop> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
                 (Event::SequenceEnd, end) => return Ok((items, end)),
                 (event, span) => {
-                    let path = path::item(path, items.len());
+                    let path = path.item(items.len());
                     items.push(self.node(event, span, &path, None)?);
                 }
             }
         }
     }
 
-    fn mapping(&mut self, path: &str) -> Result<(Map<String, Value>, Span), Stop> {
+    fn mapping(&mut self, path: &P) -> Result<(Map<String, Value>, Span), Stop> {
         let mut fields = Map::new();
         let mut keys: BTreeMap<String, Span> = BTreeMap::new();
         loop {
@@ -158,44 +173,49 @@ impl<'t> Walk<'t> {
                 return Ok((fields, key_span));
             }
             let key = self.key(event, key_span, path)?;
-            let field_path = path::field(path, &key);
+            let field_path = path.field(&key);
             let (event, span) = self.next()?;
             let value = self.node(event, span, &field_path, Some(key_span))?;
-            if keys.contains_key(&key) && self.problems.len() > PROBLEMS_MAX {
-                // Enough was noted.
-            } else if let Some(first) = keys.get(&key) {
-                let first = Position::of(self.text, first.start);
-                let kind = ProblemKind::RepeatedKey { key, first };
-                self.problem(&field_path, key_span, kind);
-            } else {
-                keys.insert(key.clone(), key_span);
-                fields.insert(key, value);
+            match fields.entry(key) {
+                Entry::Vacant(place) => {
+                    if P::NAMED {
+                        keys.insert(place.key().clone(), key_span);
+                    }
+                    place.insert(value);
+                }
+                Entry::Occupied(_) if self.problems.len() > PROBLEMS_MAX => {
+                    // Enough was noted.
+                }
+                Entry::Occupied(place) => {
+                    let first = keys.get(place.key()).copied().unwrap_or_default();
+                    let first = Position::of(self.text, first.start);
+                    let key = place.key().clone();
+                    let kind = ProblemKind::RepeatedKey { key, first };
+                    self.problem(&field_path, key_span, kind);
+                }
             }
         }
     }
 
     /// The text of a key; what is wrong with it is noted.
-    fn key(&mut self, event: Event<'t>, span: Span, path: &str) -> Result<String, Stop> {
+    fn key(&mut self, event: Event<'t>, span: Span, path: &P) -> Result<String, Stop> {
         let Event::Scalar(text, style, anchor, tag) = event else {
             self.node(event, span, path, None)?;
             self.problem(path, span, ProblemKind::KeyNotText);
             return Ok(self.text[span.start..span.end].to_owned());
         };
-        let path = path::field(path, &text);
+        let path = path.field(&text);
         self.refuse_properties(anchor, tag.as_deref(), span, &path)?;
-        if style == ScalarStyle::Plain {
+        if style == ScalarStyle::Plain && (text == "<<" || !plain::is_text(&text)) {
             let kind = match plain::meaning(&text) {
-                Plain::Clear(Value::String(_)) if text == "<<" => Some(ProblemKind::MergeKey),
-                Plain::Clear(Value::String(_)) => None,
-                Plain::Clear(_) | Plain::Nothing => Some(ProblemKind::KeyNotText),
-                Plain::Unclear(reads_as) => Some(ProblemKind::Unclear {
+                Plain::Clear(Value::String(_)) => ProblemKind::MergeKey,
+                Plain::Clear(_) | Plain::Nothing => ProblemKind::KeyNotText,
+                Plain::Unclear(reads_as) => ProblemKind::Unclear {
                     text: text.clone().into_owned(),
                     reads_as,
-                }),
+                },
             };
-            if let Some(kind) = kind {
-                self.problem(&path, span, kind);
-            }
+            self.problem(&path, span, kind);
         }
         Ok(text.into_owned())
     }
@@ -206,7 +226,7 @@ impl<'t> Walk<'t> {
         anchor: usize,
         tag: Option<&Tag>,
         span: Span,
-        path: &str,
+        path: &P,
     ) -> Result<(), Stop> {
         if let Some(tag) = tag {
             self.problem(path, span, ProblemKind::Tag(tag.original()));
@@ -243,18 +263,24 @@ impl<'t> Walk<'t> {
     fn syntax(&mut self, error: &ScanError) {
         let at = offset(*error.marker());
         let kind = ProblemKind::Syntax(error.info());
-        self.problem("", Span { start: at, end: at }, kind);
+        self.problem(&P::root(), Span { start: at, end: at }, kind);
     }
 
-    fn close(&mut self, path: &str, key: Option<Span>, start: Span, end: Span) {
+    fn close(&mut self, path: &P, key: Option<Span>, start: Span, end: Span) {
         let value = Span {
             start: start.start,
             end: end.end.max(start.end),
         };
-        self.index.insert(path, Place { key, value });
+        self.insert(path, Place { key, value });
     }
 
-    fn problem(&mut self, path: &str, span: Span, kind: ProblemKind) {
+    fn insert(&mut self, path: &P, place: Place) {
+        if let Some(path) = path.name() {
+            self.index.insert(path, place);
+        }
+    }
+
+    fn problem(&mut self, path: &P, span: Span, kind: ProblemKind) {
         let kind = match self.problems.len().cmp(&PROBLEMS_MAX) {
             Ordering::Less => kind,
             Ordering::Equal => ProblemKind::TooMany(PROBLEMS_MAX),
@@ -262,7 +288,7 @@ impl<'t> Walk<'t> {
         };
         let position = Position::of(self.text, span.start);
         self.problems.push(Problem {
-            path: path.to_owned(),
+            path: path.name().unwrap_or_default().to_owned(),
             span,
             position,
             kind,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::parse;
+
 /// A part of a text: byte offsets, the end not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -60,6 +62,11 @@ impl PathIndex {
         self.0.insert(path.to_owned(), place);
     }
 
+    /// Where each field of `text` is, which the door has read.
+    pub fn of(text: &str) -> Self {
+        parse::parse(text).index
+    }
+
     /// The place of the field at `path`.
     pub fn get(&self, path: &str) -> Option<Place> {
         self.0.get(path).copied()
@@ -97,6 +104,68 @@ impl PathIndex {
     /// Every path with its place, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Place)> {
         self.0.iter().map(|(path, place)| (path.as_str(), *place))
+    }
+}
+
+/// What a walk over a document knows of where it is: the field path, or nothing where nobody will
+/// ask. Both make the same walk.
+pub(super) trait Path: Sized {
+    /// Whether it knows.
+    const NAMED: bool;
+
+    /// Of the document itself.
+    fn root() -> Self;
+
+    /// Of the field `key` of the mapping that is here.
+    fn field(&self, key: &str) -> Self;
+
+    /// Of the item `index` of the list that is here.
+    fn item(&self, index: usize) -> Self;
+
+    /// The path, where it is known.
+    fn name(&self) -> Option<&str>;
+}
+
+impl Path for String {
+    const NAMED: bool = true;
+
+    fn root() -> Self {
+        Self::new()
+    }
+
+    fn field(&self, key: &str) -> Self {
+        field(self, key)
+    }
+
+    fn item(&self, index: usize) -> Self {
+        item(self, index)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+/// No path.
+pub(super) struct Unnamed;
+
+impl Path for Unnamed {
+    const NAMED: bool = false;
+
+    fn root() -> Self {
+        Self
+    }
+
+    fn field(&self, _: &str) -> Self {
+        Self
+    }
+
+    fn item(&self, _: usize) -> Self {
+        Self
+    }
+
+    fn name(&self) -> Option<&str> {
+        None
     }
 }
 

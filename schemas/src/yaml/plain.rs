@@ -49,33 +49,64 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!("^[-+]?({})$", forms.join("|"))).expect("a constant that the tests use")
 });
 
+/// Whether [`NUMBER`] can be about a text with it: most sizes, ids and names need no closer look.
+fn is_of_numbers(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || b"_+-.:xXoOiInN".contains(&byte)
+}
+
 /// What the unquoted scalar `text` means.
 pub(super) fn meaning(text: &str) -> Plain {
+    match sense(text) {
+        Sense::Text => Plain::Clear(Value::from(text)),
+        Sense::Nothing => Plain::Nothing,
+        Sense::Bool(it) => Plain::Clear(Value::Bool(it)),
+        Sense::Number(number) => Plain::Clear(Value::Number(number)),
+        Sense::Unclear(reads_as) => Plain::Unclear(reads_as),
+    }
+}
+
+/// Whether the unquoted scalar `text` is text.
+pub(super) fn is_text(text: &str) -> bool {
+    matches!(sense(text), Sense::Text)
+}
+
+/// [`Plain`], without the text.
+enum Sense {
+    Text,
+    Nothing,
+    Bool(bool),
+    Number(Number),
+    Unclear(Otherwise),
+}
+
+fn sense(text: &str) -> Sense {
     match text {
-        "" | "~" => return Plain::Nothing,
-        "true" => return Plain::Clear(Value::Bool(true)),
-        "false" => return Plain::Clear(Value::Bool(false)),
-        "=" => return Plain::Unclear(Otherwise::Sign),
-        _ if text.eq_ignore_ascii_case("null") => return Plain::Nothing,
+        "" | "~" => return Sense::Nothing,
+        "true" => return Sense::Bool(true),
+        "false" => return Sense::Bool(false),
+        "=" => return Sense::Unclear(Otherwise::Sign),
+        _ if text.eq_ignore_ascii_case("null") => return Sense::Nothing,
         _ if BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word)) => {
-            return Plain::Unclear(Otherwise::Bool);
+            return Sense::Unclear(Otherwise::Bool);
         }
         _ => {}
     }
-    if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        || !NUMBER.is_match(&text.replace('_', ""))
-    {
-        return Plain::Clear(Value::from(text));
+    let may_be_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.bytes().all(is_of_numbers);
+    if !may_be_number || !NUMBER.is_match(&text.replace('_', "")) {
+        return Sense::Text;
     }
     // JSON's own spelling of a number, without an exponent: 1.1 wants a sign in it, 1.2 does not.
     match text.parse::<Number>() {
-        Ok(number) if !text.contains(['e', 'E']) => Plain::Clear(Value::Number(number)),
-        _ => Plain::Unclear(Otherwise::Number),
+        Ok(number) if !text.contains(['e', 'E']) => Sense::Number(number),
+        _ => Sense::Unclear(Otherwise::Number),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     // What JSON has is what it is everywhere; most else is text, dates and versions included.
@@ -121,6 +152,20 @@ mod tests {
         }
         for text in ["", "~", "null", "Null", "NULL"] {
             assert_eq!(meaning(text), Plain::Nothing, "{text}");
+        }
+    }
+
+    proptest! {
+        // No number is taken for text because of a letter in it.
+        #[test]
+        fn letters_of_numbers(
+            text in "[-+]?(0[bB][01]{1,3}|0[oO][0-7]{1,3}|0[xX][0-9a-fA-F]{1,3}|[0-9]{0,3}\\.?[0-9]{0,3}([eE][-+]?[0-9]{1,3})?|\\.[iI][nN][fF]|\\.[nN][aA][nN]|[0-9]{1,3}(:[0-5]?[0-9]){1,2}(\\.[0-9]{0,2})?)"
+        ) {
+            prop_assert!(text.bytes().all(is_of_numbers));
+            prop_assert_eq!(
+                NUMBER.is_match(&text),
+                !matches!(meaning(&text), Plain::Nothing | Plain::Clear(Value::String(_)))
+            );
         }
     }
 

@@ -2,19 +2,103 @@
 //! offline, so that all mistakes are told at once and with their places.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::path::{self, PathIndex, Position};
+use super::path::{Path, PathIndex, Position, Unnamed};
 use super::problem::{PROBLEMS_MAX, Problem, ProblemKind};
 use crate::suggest;
 
-/// Checks `value` against the structural `schema`. Paths in `skip` have been complained of already.
+/// A structural schema, made ready to be walked: each keyword is looked up once for all files.
+#[derive(Debug)]
+pub struct Shape {
+    kind: Option<Kind>,
+    /// Sorted.
+    properties: BTreeMap<String, Shape>,
+    /// Of fields that are no `properties`; absent: there are none.
+    others: Option<Box<Shape>>,
+    required: Vec<String>,
+    /// Absent: anything.
+    items: Option<Box<Shape>>,
+    words: Option<Vec<String>>,
+    pattern: Option<String>,
+    is_instant: bool,
+    limits: Limits,
+}
+
+/// `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+    String,
+    Integer,
+    Boolean,
+    Other,
+}
+
+/// Of the value, of characters, of items.
+#[derive(Debug, Default)]
+struct Limits {
+    value: (Option<i64>, Option<i64>),
+    length: (Option<i64>, Option<i64>),
+    items: (Option<i64>, Option<i64>),
+}
+
+impl Shape {
+    /// Of a structural schema: without references, each level with its `type`.
+    pub(crate) fn new(schema: &Value) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "limits are whole numbers, though a definition holds them as floats"
+        )]
+        let limit = |name: &str| schema[name].as_f64().map(|limit| limit as i64);
+        let words = |name: &str| {
+            let words = schema[name].as_array()?.iter().filter_map(Value::as_str);
+            Some(words.map(str::to_owned).collect())
+        };
+        let child = |name: &str| schema.get(name).map(|child| Box::new(Self::new(child)));
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        Self {
+            kind: schema["type"].as_str().map(|kind| match kind {
+                "object" => Kind::Object,
+                "array" => Kind::Array,
+                "string" => Kind::String,
+                "integer" => Kind::Integer,
+                "boolean" => Kind::Boolean,
+                _ => Kind::Other,
+            }),
+            properties: properties
+                .map(|(name, child)| (name.clone(), Self::new(child)))
+                .collect(),
+            others: schema
+                .get("additionalProperties")
+                .filter(|schema| schema.is_object())
+                .and_then(|_| child("additionalProperties")),
+            required: words("required").unwrap_or_default(),
+            items: child("items"),
+            words: words("enum"),
+            pattern: schema["pattern"].as_str().map(str::to_owned),
+            is_instant: schema["format"] == "date-time",
+            limits: Limits {
+                value: (limit("minimum"), limit("maximum")),
+                length: (limit("minLength"), limit("maxLength")),
+                items: (limit("minItems"), limit("maxItems")),
+            },
+        }
+    }
+
+    fn known_fields(&self) -> impl Iterator<Item = &str> {
+        self.properties.keys().map(String::as_str)
+    }
+}
+
+/// Checks `value` against its shape. Paths in `skip` have been complained of already.
 pub(super) fn check(
-    schema: &Value,
+    shape: &Shape,
     value: &Value,
     text: &str,
     index: &PathIndex,
@@ -26,8 +110,20 @@ pub(super) fn check(
         skip,
         problems: Vec::new(),
     };
-    walk.node(schema, value, "");
+    walk.node(shape, value, &String::root());
     walk.problems
+}
+
+/// Whether `value` has the shape: whether [`check`] would find nothing.
+pub(super) fn holds(shape: &Shape, value: &Value) -> bool {
+    let mut walk = Walk {
+        text: "",
+        index: &PathIndex::default(),
+        skip: &BTreeSet::new(),
+        problems: Vec::new(),
+    };
+    walk.node(shape, value, &Unnamed);
+    walk.problems.is_empty()
 }
 
 struct Walk<'a> {
@@ -37,23 +133,23 @@ struct Walk<'a> {
     problems: Vec<Problem>,
 }
 
-impl<'a> Walk<'a> {
-    fn node(&mut self, schema: &'a Value, value: &Value, path: &str) {
-        if self.skip.contains(path) {
+impl Walk<'_> {
+    fn node(&mut self, shape: &Shape, value: &Value, path: &impl Path) {
+        if self.skips(path) {
             return;
         }
-        match (schema["type"].as_str(), value) {
-            (Some("object"), Value::Object(fields)) => self.object(schema, fields, path),
-            (Some("array"), Value::Array(items)) => self.array(schema, items, path),
-            (Some("string"), Value::String(text)) => self.string(schema, text, path),
-            (Some("integer"), Value::Number(number)) if number.is_i64() => {
+        match (shape.kind, value) {
+            (Some(Kind::Object), Value::Object(fields)) => self.object(shape, fields, path),
+            (Some(Kind::Array), Value::Array(items)) => self.array(shape, items, path),
+            (Some(Kind::String), Value::String(text)) => self.string(shape, text, path),
+            (Some(Kind::Integer), Value::Number(number)) if number.is_i64() => {
                 let value = number.as_i64().expect("the guard says so");
-                self.limits(schema, ("minimum", "maximum"), "the value", value, path);
+                self.limits(shape.limits.value, "the value", value, path);
             }
-            (Some("boolean"), Value::Bool(_)) | (None, _) => {}
+            (Some(Kind::Boolean), Value::Bool(_)) | (None, _) => {}
             // `90` for `90s`: quotes would not help, so say what the form is.
-            (Some("string"), Value::Number(number))
-                if let Some(pattern) = schema["pattern"].as_str()
+            (Some(Kind::String), Value::Number(number))
+                if let Some(pattern) = &shape.pattern
                     && !compiled(pattern).is_match(&number.to_string()) =>
             {
                 self.form(&number.to_string(), form_of(pattern), path);
@@ -62,21 +158,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn object(&mut self, schema: &'a Value, fields: &Map<String, Value>, path: &str) {
-        let properties = schema["properties"].as_object();
-        let others = schema
-            .get("additionalProperties")
-            .filter(|schema| schema.is_object());
+    fn skips(&self, path: &impl Path) -> bool {
+        path.name().is_some_and(|path| self.skip.contains(path))
+    }
+
+    fn object(&mut self, shape: &Shape, fields: &Map<String, Value>, path: &impl Path) {
+        let others = shape.others.as_deref();
         for (name, value) in fields {
-            let field_path = path::field(path, name);
-            match properties
-                .and_then(|properties| properties.get(name))
-                .or(others)
-            {
-                Some(schema) => self.node(schema, value, &field_path),
-                None if self.skip.contains(&field_path) => {}
+            let field_path = path.field(name);
+            match shape.properties.get(name).or(others) {
+                Some(shape) => self.node(shape, value, &field_path),
+                None if self.skips(&field_path) => {}
                 None => {
-                    let known = known_fields(schema).map(str::to_owned).collect();
+                    let known = shape.known_fields().map(str::to_owned).collect();
                     let kind = ProblemKind::UnknownField {
                         field: name.clone(),
                         known,
@@ -85,119 +179,93 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        for name in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for name in &shape.required {
             // A misspelt one has been complained of under its wrong name.
             let misspelt = |field: &String| {
-                known_fields(schema).all(|known| known != field)
-                    && suggest::nearest(field, known_fields(schema)) == Some(name)
+                shape.known_fields().all(|known| known != field)
+                    && suggest::nearest(field, shape.known_fields()) == Some(name)
             };
             if !fields.contains_key(name) && !fields.keys().any(misspelt) {
-                let field_path = path::field(path, name);
-                self.problem(
-                    &field_path,
-                    true,
-                    ProblemKind::MissingField(name.to_owned()),
-                );
+                let kind = ProblemKind::MissingField(name.clone());
+                self.problem(&path.field(name), true, kind);
             }
         }
     }
 
-    fn array(&mut self, schema: &'a Value, items: &[Value], path: &str) {
+    fn array(&mut self, shape: &Shape, items: &[Value], path: &impl Path) {
         let count = i64::try_from(items.len()).expect("a text has fewer items than bytes");
-        let what = "the number of items";
-        self.limits(schema, ("minItems", "maxItems"), what, count, path);
+        self.limits(shape.limits.items, "the number of items", count, path);
+        let Some(shape) = &shape.items else {
+            return;
+        };
         for (i, item) in items.iter().enumerate() {
-            self.node(&schema["items"], item, &path::item(path, i));
+            self.node(shape, item, &path.item(i));
         }
     }
 
-    fn string(&mut self, schema: &'a Value, text: &str, path: &str) {
-        if let Some(allowed) = schema["enum"].as_array() {
-            let allowed: Vec<String> = allowed
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect();
+    fn string(&mut self, shape: &Shape, text: &str, path: &impl Path) {
+        if let Some(allowed) = &shape.words {
             if !allowed.iter().any(|word| word == text) {
                 let kind = ProblemKind::NotOneOf {
                     found: text.to_owned(),
-                    allowed,
+                    allowed: allowed.clone(),
                 };
                 self.problem(path, false, kind);
             }
             return;
         }
-        if let Some(pattern) = schema["pattern"].as_str()
+        if let Some(pattern) = &shape.pattern
             && !compiled(pattern).is_match(text)
         {
             self.form(text, form_of(pattern), path);
             return;
         }
-        if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
+        if shape.is_instant && text.parse::<jiff::Timestamp>().is_err() {
             self.form(text, INSTANT, path);
             return;
         }
         let length = i64::try_from(text.chars().count()).expect("a text fits in memory");
-        self.limits(
-            schema,
-            ("minLength", "maxLength"),
-            "the number of characters",
-            length,
-            path,
-        );
+        let what = "the number of characters";
+        self.limits(shape.limits.length, what, length, path);
     }
 
-    fn form(&mut self, found: &str, (what, form): (&'static str, &str), path: &str) {
+    fn form(&mut self, found: &str, (what, form): (&'static str, &str), path: &impl Path) {
         let (found, form) = (found.to_owned(), form.to_owned());
         self.problem(path, false, ProblemKind::Form { found, what, form });
     }
 
     fn limits(
         &mut self,
-        schema: &Value,
-        (min, max): (&str, &str),
+        (least, most): (Option<i64>, Option<i64>),
         what: &'static str,
         found: i64,
-        path: &str,
+        path: &impl Path,
     ) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "limits are whole numbers, though a definition holds them as floats"
-        )]
-        let limit = |name: &str| schema[name].as_f64().map(|limit| limit as i64);
-        if let Some(limit) = limit(min).filter(|min| found < *min) {
+        let mut beyond = |bound, limit| {
             let kind = ProblemKind::Limit {
                 what,
                 found,
-                bound: "least",
+                bound,
                 limit,
             };
             self.problem(path, false, kind);
+        };
+        if let Some(limit) = least.filter(|least| found < *least) {
+            beyond("least", limit);
         }
-        if let Some(limit) = limit(max).filter(|max| found > *max) {
-            let kind = ProblemKind::Limit {
-                what,
-                found,
-                bound: "most",
-                limit,
-            };
-            self.problem(path, false, kind);
+        if let Some(limit) = most.filter(|most| found > *most) {
+            beyond("most", limit);
         }
     }
 
-    fn wrong_type(&mut self, wanted: &str, found: &Value, path: &str) {
+    fn wrong_type(&mut self, wanted: Kind, found: &Value, path: &impl Path) {
         let expected = match wanted {
-            "object" => "a mapping",
-            "array" => "a list",
-            "string" => "text",
-            "integer" => "a whole number",
-            "boolean" => "`true` or `false`",
-            _ => "something else",
+            Kind::Object => "a mapping",
+            Kind::Array => "a list",
+            Kind::String => "text",
+            Kind::Integer => "a whole number",
+            Kind::Boolean => "`true` or `false`",
+            Kind::Other => "something else",
         };
         let (described, quotable) = match found {
             Value::Object(_) => ("a mapping".to_owned(), None),
@@ -205,7 +273,7 @@ impl<'a> Walk<'a> {
             Value::String(text) => (format!("the text `{text}`"), None),
             Value::Null => ("nothing".to_owned(), None),
             scalar => {
-                let quotable = (wanted == "string").then(|| scalar.to_string());
+                let quotable = (wanted == Kind::String).then(|| scalar.to_string());
                 let what = if scalar.is_boolean() {
                     "the truth value"
                 } else {
@@ -223,12 +291,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes a problem at the key of `path`, or at its value.
-    fn problem(&mut self, path: &str, at_key: bool, kind: ProblemKind) {
+    fn problem(&mut self, path: &impl Path, at_key: bool, kind: ProblemKind) {
         let kind = match self.problems.len().cmp(&PROBLEMS_MAX) {
             Ordering::Less => kind,
             Ordering::Equal => ProblemKind::TooMany(PROBLEMS_MAX),
             Ordering::Greater => return,
         };
+        let path = path.name().unwrap_or_default();
         let span = self.index.span(path, self.text, at_key);
         let position = Position::of(self.text, span.start);
         self.problems.push(Problem {
@@ -238,14 +307,6 @@ impl<'a> Walk<'a> {
             kind,
         });
     }
-}
-
-fn known_fields(schema: &Value) -> impl Iterator<Item = &str> {
-    schema["properties"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
 }
 
 /// An instant, and how it is written.

@@ -57,19 +57,17 @@ fn said<T: File>(text: &str) -> Vec<String> {
 fn reads_a_plan() {
     let document = read::<MigrationPlan>(PLAN).expect("a good plan");
     assert_eq!(document.value.spec.workloads[1].depends_on, ["db"]);
-    let place = document
-        .index
+    let index = PathIndex::of(document.text);
+    let place = index
         .get("spec.workloads[0].select[0].names[1]")
         .expect("it is there");
     assert_eq!(&PLAN[place.value.start..place.value.end], "'ERP-DB-02'");
-    let place = document
-        .index
+    let place = index
         .get("spec.workloads[1].dependsOn")
         .expect("it is there");
     assert_eq!(&PLAN[place.head().start..place.head().end], "dependsOn");
     // What the text does not have is shown by what is around it.
-    let (found, _) = document
-        .index
+    let (found, _) = index
         .nearest("spec.workloads[1].target.name")
         .expect("it has one");
     assert_eq!(found, "spec.workloads[1]");
@@ -174,8 +172,7 @@ fn windows_files() {
     let text = format!("\u{feff}{}", PLAN.replace('\n', "\r\n"));
     let document = read::<MigrationPlan>(&text).expect("a good plan");
     assert_eq!(document.value.spec.workloads[1].name, "app");
-    let place = document
-        .index
+    let place = PathIndex::of(document.text)
         .get("spec.workloads[1].name")
         .expect("it is there");
     assert_eq!(
@@ -368,9 +365,25 @@ proptest! {
     #[test]
     fn readers_agree(text in "[-a-z0-9:.,_'\"#{}\\[\\] \\n]{0,40}") {
         let parsed = parse::parse(&text);
-        if let (Some(value), true) = (&parsed.value, parsed.problems.is_empty()) {
-            prop_assert_eq!(&documents(&text).expect("YAML")[0], value);
+        let value = parsed.value.filter(|_| parsed.problems.is_empty());
+        prop_assert_eq!(&parse::parse_quickly(&text), &value);
+        if let Some(value) = value {
+            prop_assert_eq!(&documents(&text).expect("YAML")[0], &value);
         }
+    }
+
+    // Reading without places lets through what reading with them does, and nothing else.
+    #[test]
+    fn without_places(
+        (from, gone) in (0..PLAN.len(), 0..3usize),
+        new in "[-a-z0-9:., '\"#{}\\[\\]\\n]{0,3}|: no\\n|&a |\\*a|!!str |<<: |\\n  site: exit",
+    ) {
+        let mut text = PLAN.to_owned();
+        text.replace_range(from..(from + gone).min(PLAN.len()), &new);
+        let mut reader = Reader::default();
+        let value = reader.typed::<MigrationPlan>(&text);
+        let value = value.filter(|_| reader.problems.is_empty());
+        prop_assert_eq!(quickly::<MigrationPlan>(&text), value, "{}", text);
     }
 
     // No text whatever makes the door panic.
