@@ -4,6 +4,8 @@
 //! defaults left out by the types themselves. So neither a comment, nor the order of keys, nor a
 //! default that is spelt out changes it; any decision does.
 
+mod canonical;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -11,28 +13,35 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use self::canonical::Omitted;
 use crate::ids::Digest;
 use crate::wave::WaveSpec;
 
-/// Fields of a wave that its digest does not cover, as JSON pointers: itself, who wrote it, a
-/// switch that people own, and what only `diff` looks at.
-const NOT_IN_WAVE_DIGEST: [(&str, &str); 4] = [
-    ("", "digest"),
-    ("", "generator"),
-    ("", "suspend"),
-    ("/inputs", "inventory"),
+/// Fields of a wave that its digest does not cover: itself, who wrote it, a switch that people own,
+/// and what only `diff` looks at.
+const NOT_IN_WAVE_DIGEST: [Omitted; 4] = [
+    Omitted {
+        of: None,
+        field: "digest",
+    },
+    Omitted {
+        of: None,
+        field: "generator",
+    },
+    Omitted {
+        of: None,
+        field: "suspend",
+    },
+    Omitted {
+        of: Some("inputs"),
+        field: "inventory",
+    },
 ];
 
 impl WaveSpec {
     /// The digest of its decisions; what `self.digest` must be.
     pub fn compute_digest(&self) -> Digest {
-        let mut content = to_value(self);
-        for (parent, field) in NOT_IN_WAVE_DIGEST {
-            if let Some(Value::Object(fields)) = content.pointer_mut(parent) {
-                fields.remove(field);
-            }
-        }
-        of(&content)
+        without(self, &NOT_IN_WAVE_DIGEST)
     }
 }
 
@@ -41,7 +50,11 @@ impl WaveSpec {
 /// # Panics
 /// Where `value` has no JSON form (a map whose keys are not strings), which no type of ours lacks.
 pub fn of<T: Serialize>(value: &T) -> Digest {
-    let hash = Sha256::digest(canonical_json(value));
+    without(value, &[])
+}
+
+fn without<T: Serialize>(value: &T, omitted: &[Omitted]) -> Digest {
+    let hash = Sha256::digest(canonical::write(value, omitted).expect(HAVE_JSON));
     let mut text = String::from("sha256:");
     for byte in hash {
         write!(text, "{byte:02x}").expect("a String takes everything");
@@ -54,12 +67,11 @@ pub fn of<T: Serialize>(value: &T) -> Digest {
 /// # Panics
 /// As [`of`].
 pub fn canonical_json<T: Serialize>(value: &T) -> String {
-    sorted(to_value(value)).to_string()
+    let json = canonical::write(value, &[]).expect(HAVE_JSON);
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
-fn to_value<T: Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("our types have string keys and finite numbers")
-}
+const HAVE_JSON: &str = "our types have string keys and finite numbers";
 
 /// Sorts keys ourselves: a dependency may turn on `preserve_order` in `serde_json`.
 pub(crate) fn sorted(value: Value) -> Value {
