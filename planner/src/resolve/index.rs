@@ -21,6 +21,7 @@ pub struct SourceIndex<'a> {
     pub inventory: &'a SourceInventory,
     by_id: BTreeMap<&'a VmId, &'a Vm>,
     by_name: BTreeMap<&'a VmName, Vec<&'a Vm>>,
+    by_folder: BTreeMap<&'a str, Vec<&'a Vm>>,
     storage_names: BTreeMap<&'a str, &'a str>,
     rule_names: BTreeMap<&'a str, &'a str>,
 }
@@ -56,14 +57,19 @@ impl<'a> SourceIndex<'a> {
     fn new(inventory: &'a SourceInventory) -> Self {
         let by_id: BTreeMap<_, _> = inventory.vms.iter().map(|vm| (&vm.id, vm)).collect();
         let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut by_folder: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for vm in by_id.values() {
             by_name.entry(&vm.name).or_default().push(*vm);
+            if let Some(folder) = vm.folder.as_deref() {
+                by_folder.entry(folder).or_default().push(*vm);
+            }
         }
         let storage = inventory.storage.iter();
         Self {
             inventory,
             by_id,
             by_name,
+            by_folder,
             rule_names: inventory
                 .rules
                 .iter()
@@ -98,6 +104,11 @@ impl<'a> SourceIndex<'a> {
     /// The VMs of that name, by id.
     pub fn name(&self, name: &VmName) -> &[&'a Vm] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The folders that have VMs, by path, each with those that are in it and not below it.
+    pub fn folders(&self) -> &BTreeMap<&'a str, Vec<&'a Vm>> {
+        &self.by_folder
     }
 
     /// All its VMs, by id.

@@ -145,6 +145,25 @@ impl<'a> Matcher<'a> {
             && self.others_hold(vm, source)
     }
 
+    /// VMs of `source` among which all are that it takes: a plan may have a selector for each of
+    /// thousands of folders, and must not ask each of them about every VM.
+    pub fn candidates<'v>(&self, source: &SourceIndex<'v>) -> Vec<&'v Vm> {
+        let folder = self.fields.iter().find(|(it, _)| *it == Field::Folder);
+        match folder.map(|(_, pattern)| pattern) {
+            None => source.vms().collect(),
+            Some(Pattern::Literal(folder)) => {
+                let vms = source.folders().get(folder.as_str());
+                vms.cloned().unwrap_or_default()
+            }
+            Some(pattern) => source
+                .folders()
+                .iter()
+                .filter(|(folder, _)| pattern.holds(folder))
+                .flat_map(|(_, vms)| vms.iter().copied())
+                .collect(),
+        }
+    }
+
     /// Whether all its fields but names and ids hold.
     pub fn others_hold(&self, vm: &Vm, source: &SourceIndex<'_>) -> bool {
         self.power_holds(vm, source)

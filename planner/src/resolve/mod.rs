@@ -76,6 +76,8 @@ pub struct ResolvedPlan {
     pub services: Vec<ResolvedService>,
     /// Workloads, in the plan's order.
     pub workloads: Vec<ResolvedWorkload>,
+    /// Their positions, sorted by name: they are looked up for every VM.
+    by_name: Vec<usize>,
     /// What people pinned of the waves, in the plan's order.
     pub waves: Vec<ResolvedWave>,
     /// The VMs to move, sorted by key.
@@ -114,9 +116,9 @@ impl ResolvedPlan {
 
     /// The workload of that name.
     pub fn workload(&self, name: &WorkloadName) -> Option<&ResolvedWorkload> {
-        self.workloads
-            .iter()
-            .find(|workload| workload.name == *name)
+        let of = |at: &usize| self.workloads[*at].name.cmp(name);
+        let at = self.by_name.binary_search_by(of).ok()?;
+        Some(&self.workloads[self.by_name[at]])
     }
 
     /// The workloads with VMs that a workload waits for, by itself or by way of steps outside, and
@@ -173,6 +175,15 @@ impl ResolvedPlan {
         Some(open)
     }
 
+    /// What decides the occurrences of a workload: those that ask for the same have the same.
+    pub(crate) fn asked<'a>(&'a self, workload: &'a ResolvedWorkload) -> Option<Asked<'a>> {
+        let window = workload.window.as_ref()?;
+        let service = self.service(workload).map(|service| &service.name);
+        let freezes = self.freezes.iter().filter(|freeze| freeze.binds(service));
+        let freezes = freezes.map(|freeze| freeze.position).collect();
+        Some((window, workload.occurrence.as_ref(), freezes))
+    }
+
     /// How long after the plan's start an instant is; nothing for what is before.
     pub fn since_start(&self, instant: Timestamp) -> Seconds {
         let origin = self.start.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -207,6 +218,9 @@ impl ResolvedPlan {
         self.windows.iter().find(|window| window.name == *name)
     }
 }
+
+/// A window, its pinned occurrence, and the positions of the freezes that bind.
+pub(crate) type Asked<'a> = (&'a WindowName, Option<&'a OccurrenceId>, Vec<usize>);
 
 /// A Harvester cluster that VMs go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -526,6 +540,8 @@ pub fn resolve(
         return Err(found);
     }
 
+    let mut by_name: Vec<usize> = (0..workloads.len()).collect();
+    by_name.sort_by(|a, b| workloads[*a].name.cmp(&workloads[*b].name));
     Ok(ResolvedPlan {
         name: PlanName::new(plan.metadata.name.clone().unwrap_or_default()),
         namespace: plan
@@ -542,6 +558,7 @@ pub fn resolve(
         freezes,
         services,
         workloads,
+        by_name,
         waves,
         vms,
         exclusions,

@@ -226,7 +226,8 @@ fn select<'a>(
             written.take(source.name(name), (Kind::VmName, n, name.as_str()), out);
         }
     } else {
-        let vms = source.vms().filter(|vm| matcher.takes(vm, source));
+        let vms = matcher.candidates(source).into_iter();
+        let vms = vms.filter(|vm| matcher.takes(vm, source));
         written.met.extend(vms.map(|vm| &vm.id));
     }
     // A name or id without a VM was told by itself.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::Profile;
-use schemas::ids::{OccurrenceId, VmKey, WindowName, WorkloadName};
+use schemas::ids::{VmKey, WorkloadName};
 use schemas::inventory::{Power, SourceKind};
 use schemas::site::{Assumptions, PoweredOff};
 use schemas::units::Seconds;
@@ -11,7 +11,7 @@ use schemas::units::Seconds;
 use super::{Barrier, Job, Problem, Room, Service, Step, Target, Window, Workload};
 use crate::check::Checked;
 use crate::estimate::Estimates;
-use crate::resolve::{ResolvedPlan, ResolvedWave, ResolvedWorkload};
+use crate::resolve::{Asked, ResolvedPlan, ResolvedWave, ResolvedWorkload};
 
 impl Problem {
     /// Of a plan that was checked. A VM whose power nobody saw counts as running.
@@ -164,9 +164,6 @@ struct Calendars<'a> {
     known: BTreeMap<Asked<'a>, usize>,
 }
 
-/// A window, its pinned occurrence, and the positions of the freezes that bind.
-type Asked<'a> = (&'a WindowName, Option<&'a OccurrenceId>, Vec<usize>);
-
 impl<'a> Calendars<'a> {
     fn new(plan: &'a ResolvedPlan) -> Self {
         Self {
@@ -178,10 +175,7 @@ impl<'a> Calendars<'a> {
 
     fn of(&mut self, workload: &'a ResolvedWorkload) -> Option<usize> {
         let (plan, name) = (self.plan, workload.window.as_ref()?);
-        let service = plan.service(workload).map(|service| &service.name);
-        let freezes = plan.freezes.iter().filter(|freeze| freeze.binds(service));
-        let freezes = freezes.map(|freeze| freeze.position).collect();
-        let key = (name, workload.occurrence.as_ref(), freezes);
+        let key = plan.asked(workload)?;
         if let Some(known) = self.known.get(&key) {
             return Some(*known);
         }

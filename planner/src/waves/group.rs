@@ -12,7 +12,7 @@ use schemas::ids::{TargetName, VmKey, WindowName, WorkloadName};
 use schemas::wave::{MigrationWave, WaveSpec};
 
 use super::parts;
-use crate::resolve::{ResolvedOccurrence, ResolvedPlan, ResolvedWorkload};
+use crate::resolve::{Asked, ResolvedOccurrence, ResolvedPlan, ResolvedWorkload};
 use crate::schedule::Slot;
 
 /// The slots of all VMs.
@@ -252,13 +252,10 @@ fn by_target<'a>(
     plan: &'a ResolvedPlan,
     group: &Group<'_>,
 ) -> BTreeMap<&'a TargetName, Vec<&'a VmKey>> {
+    let names: BTreeSet<&WorkloadName> = group.workloads.iter().map(|it| &it.name).collect();
     let mut targets: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for vm in &plan.vms {
-        if group
-            .workloads
-            .iter()
-            .any(|workload| workload.name == vm.workload)
-        {
+        if names.contains(&vm.workload) {
             targets.entry(&vm.target).or_default().push(&vm.key);
         }
     }
@@ -272,17 +269,17 @@ fn by_occurrence(
     members: Vec<&VmKey>,
 ) -> Vec<(Option<Kept>, Vec<VmKey>)> {
     let mut runs: BTreeMap<_, (Option<Kept>, Vec<VmKey>)> = BTreeMap::new();
-    let mut open: BTreeMap<&WorkloadName, Vec<ResolvedOccurrence>> = BTreeMap::new();
+    let mut open: BTreeMap<Asked<'_>, Vec<ResolvedOccurrence>> = BTreeMap::new();
     for key in members {
         let kept = slots.get(key).and_then(|slot| slot.window.as_ref());
         let window = kept.and_then(|kept| {
             let workload = plan.workload(&plan.vm(key)?.workload)?;
             let open = open
-                .entry(&workload.name)
+                .entry(plan.asked(workload)?)
                 .or_insert_with(|| plan.occurrences(workload).unwrap_or_default());
             // A freeze may leave several parts of one occurrence.
             let occurrence = open.iter().find(|known| {
-                known.id == kept.occurrence && plan.since_start(known.from) == kept.from
+                plan.since_start(known.from) == kept.from && known.id == kept.occurrence
             })?;
             Some((kept.name.clone(), occurrence.clone()))
         });

@@ -92,9 +92,11 @@ pub fn render(
         .iter()
         .map(|slot| (&slot.vm, slot))
         .collect();
+    let machines = machines_of_workloads(&checked.plan);
     let made = Maker {
         checked,
         slots: &slots,
+        machines: &machines,
         committed: inputs.committed,
     };
     let kept = |vm: &VmKey| inputs.keep.stem(&checked.plan, vm);
@@ -159,7 +161,28 @@ fn json_bytes<T: serde::Serialize>(value: &T) -> usize {
 struct Maker<'a> {
     checked: &'a Checked,
     slots: &'a BTreeMap<&'a VmKey, &'a Slot>,
+    machines: &'a Machines<'a>,
     committed: &'a [MigrationWave],
+}
+
+/// By workload its machines with the names of their records: those to be moved, and those that were.
+type Machines<'a> = BTreeMap<&'a WorkloadName, BTreeMap<&'a VmKey, &'a ObjectName>>;
+
+fn machines_of_workloads(plan: &ResolvedPlan) -> Machines<'_> {
+    let moving = plan.vms.iter();
+    let moving = moving.map(|vm| (&vm.workload, &vm.key, &vm.record));
+    let moved = plan
+        .exclusions
+        .iter()
+        .filter_map(|gone| match &gone.reason {
+            ExclusionReason::Moved { record, .. } => Some((&gone.workload, &gone.key, record)),
+            _ => None,
+        });
+    let mut machines = Machines::new();
+    for (workload, key, record) in moving.chain(moved) {
+        machines.entry(workload).or_default().insert(key, record);
+    }
+    machines
 }
 
 impl Maker<'_> {
@@ -202,7 +225,7 @@ impl Maker<'_> {
             rates: plan.assumptions.clone(),
             scratch: Quantity(target.usable),
             sources: sources.into_values().cloned().collect(),
-            prerequisites: prerequisites(plan, &workloads),
+            prerequisites: self.prerequisites(&workloads),
             steps: steps(plan, &workloads),
             workloads,
             barriers: barriers(plan, &wave.vms),
@@ -215,6 +238,30 @@ impl Maker<'_> {
             digest: Digest::default(),
             suspend: None,
         }
+    }
+
+    /// All machines of the workloads that these wait for, by workload.
+    fn prerequisites(self, workloads: &[WaveWorkload]) -> Vec<Prerequisite> {
+        let plan = &self.checked.plan;
+        let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
+        let names: BTreeSet<&WorkloadName> = workloads
+            .flat_map(|workload| plan.before(workload).0)
+            .collect();
+        let machine = |(vm, record): (&&VmKey, &&ObjectName)| PrerequisiteMachine {
+            vm: (*vm).clone(),
+            record: (*record).clone(),
+        };
+        let of = |name: &WorkloadName| Prerequisite {
+            workload: name.clone(),
+            machines: self
+                .machines
+                .get(name)
+                .into_iter()
+                .flatten()
+                .map(machine)
+                .collect(),
+        };
+        names.into_iter().map(of).collect()
     }
 
     /// The imports, sorted by VM; their order is that in which the schedule creates them.
@@ -362,40 +409,4 @@ fn step_forecast(plan: &ResolvedPlan, predicted: &Schedule) -> Vec<StepForecast>
         })
     };
     predicted.steps.iter().filter_map(forecast).collect()
-}
-
-/// All machines of the workloads that these wait for: those to be moved, and those that were.
-fn prerequisites(plan: &ResolvedPlan, workloads: &[WaveWorkload]) -> Vec<Prerequisite> {
-    let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
-    let names: BTreeSet<&WorkloadName> = workloads
-        .flat_map(|workload| plan.before(workload).0)
-        .collect();
-    names
-        .into_iter()
-        .map(|name| {
-            let moving = plan
-                .vms
-                .iter()
-                .filter(|vm| vm.workload == *name)
-                .map(|vm| (vm.key.clone(), vm.record.clone()));
-            let moved = plan
-                .exclusions
-                .iter()
-                .filter(|gone| gone.workload == *name)
-                .filter_map(|gone| match &gone.reason {
-                    ExclusionReason::Moved { record, .. } => {
-                        Some((gone.key.clone(), record.clone()))
-                    }
-                    _ => None,
-                });
-            let machines: BTreeMap<VmKey, ObjectName> = moving.chain(moved).collect();
-            Prerequisite {
-                workload: name.clone(),
-                machines: machines
-                    .into_iter()
-                    .map(|(vm, record)| PrerequisiteMachine { vm, record })
-                    .collect(),
-            }
-        })
-        .collect()
 }

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use schemas::digest;
-use schemas::ids::{Digest, PlanName, TargetName, VmKey};
+use schemas::ids::{Digest, PlanName, TargetName, VmKey, WorkloadName};
 use schemas::inventory::Vm;
-use schemas::plan::{Machine, PinnedWave, PlanTarget, Service, VmDependency, Waiver, Workload};
+use schemas::plan::{
+    Machine, PinnedWave, PlanSpec, PlanTarget, Service, VmDependency, Waiver, Workload,
+};
 use schemas::site::{Assumptions, Freeze, NetworkMapping, Policy, Source, Target, Window};
 use serde::Serialize;
 
@@ -62,12 +64,7 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
         plan: &plan.name,
         start: spec.start,
         target: &spec.target,
-        workloads: spec
-            .workloads
-            .iter()
-            .chain(plan.generated.iter().map(|made| &made.workload))
-            .filter(|w| workloads.contains(&w.name))
-            .collect(),
+        workloads: written(spec, plan, &workloads),
         machines: entries.into_iter().map(|i| &spec.machines[i]).collect(),
         waves: spec
             .waves
@@ -135,6 +132,21 @@ pub(super) fn plan(inputs: Inputs<'_>, plan: &ResolvedPlan, wave: &Wave) -> Dige
         policy: &site.policy,
         assumptions: &site.assumptions,
     })
+}
+
+/// These workloads as the plan has them, in its order; then those that it has others made of.
+fn written<'a>(
+    spec: &'a PlanSpec,
+    plan: &'a ResolvedPlan,
+    names: &BTreeSet<&WorkloadName>,
+) -> Vec<&'a Workload> {
+    let found = names.iter().filter_map(|name| plan.workload(name));
+    let positions: BTreeSet<usize> = found.map(|workload| workload.position).collect();
+    let at = |position: usize| match position.checked_sub(spec.workloads.len()) {
+        Some(made) => &plan.generated[made].workload,
+        None => &spec.workloads[position],
+    };
+    positions.into_iter().map(at).collect()
 }
 
 /// The digest of what the inventory says of the wave's VMs, without what changes by itself.
