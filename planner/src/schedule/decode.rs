@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(super) struct Estate<'a> {
     pub services: Vec<Service>,
     /// By workload: its step should not begin before; empty: any may at once.
     pub begins: Vec<Seconds>,
+    /// By job: the windows of its calendar that it may keep.
+    within: Vec<Range<usize>>,
 }
 
 /// One job, ready for the engine.
@@ -79,6 +82,11 @@ pub(super) struct Decoded {
 
 impl<'a> Estate<'a> {
     pub fn new(problem: &'a Problem, dag: &Dag) -> Self {
+        Self::within(problem, dag, vec![ANY_WINDOW; problem.jobs.len()])
+    }
+
+    /// The same, where each job may keep some windows of its calendar only: by position in that.
+    pub fn within(problem: &'a Problem, dag: &Dag, within: Vec<Range<usize>>) -> Self {
         let mut estate = Self {
             problem,
             waits: Waits::new(problem, dag),
@@ -87,13 +95,37 @@ impl<'a> Estate<'a> {
             occurrences: Vec::new(),
             services: Vec::new(),
             begins: Vec::new(),
+            within,
         };
         estate.prepare();
         estate
     }
 
+    /// The windows that a job must keep one of, each with its position in the job's calendar; none:
+    /// it may start at any time.
+    pub fn windows(&self, job: usize) -> Option<impl Iterator<Item = (usize, &'a Window)>> {
+        self.windows_from(job, 0)
+    }
+
+    /// The same, without those before that position.
+    pub fn windows_from(
+        &self,
+        job: usize,
+        first: usize,
+    ) -> Option<impl Iterator<Item = (usize, &'a Window)>> {
+        let windows = &self.problem.calendars[self.problem.jobs[job].calendar?];
+        let within = &self.within[job];
+        let (from, to) = (within.start.max(first), within.end.min(windows.len()));
+        Some((from..).zip(windows.get(from..to).unwrap_or_default()))
+    }
+
     /// The schedule that comes of offering the jobs in this order.
     pub fn decode(&self, order: &[usize], mode: Mode) -> Decoded {
+        self.play(order, mode).decoded()
+    }
+
+    /// The same, before anything of it is told.
+    pub fn play(&self, order: &[usize], mode: Mode) -> Played<'_> {
         let mut needs: Vec<Seconds> = self.services.iter().map(|s| s.needs).collect();
         let mut tries = 0;
         loop {
@@ -101,9 +133,41 @@ impl<'a> Estate<'a> {
             decoder.run();
             tries += 1;
             if tries > SERVICE_TRIES_MAX || !decoder.widen(&mut needs) {
-                return decoder.decoded(&needs);
+                return Played { decoder, needs };
             }
         }
+    }
+}
+
+/// Of an [`Estate`]: no window is too early or too late.
+pub(super) const ANY_WINDOW: Range<usize> = 0..usize::MAX;
+
+/// An order that was played to its end. Most are weighed and forgotten: what people are told of the
+/// imports is made only of one that is taken.
+pub(super) struct Played<'a> {
+    decoder: Decoder<'a>,
+    needs: Vec<Seconds>,
+}
+
+impl Played<'_> {
+    /// How many jobs have no place.
+    pub fn unplaced(&self) -> usize {
+        let placed = self.decoder.placed.iter();
+        placed.filter(|placed| placed.is_none()).count()
+    }
+
+    /// The jobs that have a place, each with its times and its window.
+    pub fn times(&self) -> impl Iterator<Item = (usize, SlotTimes, Option<&Window>)> {
+        let placed = self.decoder.placed.iter().enumerate();
+        placed.filter_map(|(job, placed)| {
+            let window = self.decoder.window_of(job, placed.as_ref()?);
+            Some((job, self.decoder.times(job), window))
+        })
+    }
+
+    /// The whole of it.
+    pub fn decoded(self) -> Decoded {
+        self.decoder.decoded(&self.needs)
     }
 }
 
@@ -205,8 +269,7 @@ pub(super) struct Decoder<'a> {
     alarms: BinaryHeap<Reverse<(Millis, Alarm)>>,
     /// By job: what kept it back when it was last looked at, and when that was.
     pub held: Vec<Option<(Millis, Hold)>>,
-    /// By job: what kept it from starting earlier, the window it is in, its place on the target.
-    pub placed: Vec<Option<(Held, Option<Window>, usize)>>,
+    pub placed: Vec<Option<Placed>>,
     /// By occurrence.
     pub started: Vec<u32>,
     /// By host: created and not exported.
@@ -223,6 +286,49 @@ pub(super) struct Decoder<'a> {
     queued: Vec<usize>,
     steps: Vec<StepSlot>,
     pub now: Millis,
+}
+
+/// A job that was created.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    /// What kept it from starting earlier.
+    why: Why,
+    /// The window that it is in, by position in its calendar.
+    window: Option<usize>,
+    /// Its place on the target.
+    place: usize,
+}
+
+/// What kept a job from starting earlier: [`Held`] by positions.
+#[derive(Clone, Debug)]
+enum Why {
+    Nothing,
+    /// It was refused for this.
+    Refused(Hold),
+    /// This came last of what it waited for.
+    Opened(Opener),
+    Stage,
+    /// The one before it.
+    Turn(usize),
+}
+
+impl Why {
+    fn told(&self, problem: &Problem) -> Held {
+        match self {
+            Self::Nothing => Held::Nothing,
+            Self::Refused(hold) => hold.told(problem),
+            Self::Opened(Opener::Job(other)) => Held::Dependency {
+                on: vm(problem, *other),
+            },
+            Self::Opened(Opener::Step(step)) => Held::Step {
+                step: problem.workloads[*step].name.clone(),
+            },
+            Self::Stage => Held::Stage,
+            Self::Turn(other) => Held::Turn {
+                after: vm(problem, *other),
+            },
+        }
+    }
 }
 
 /// How far a service is.
@@ -602,7 +708,8 @@ impl<'a> Decoder<'a> {
             .unwrap_or(Due::Now)
     }
 
-    fn create(&mut self, lane: usize, place: usize, window: Option<(usize, Window)>) {
+    /// `window`: its occurrence, and its position in the job's calendar.
+    fn create(&mut self, lane: usize, place: usize, window: Option<(usize, usize)>) {
         let (now, problem) = (self.now, self.estate.problem);
         let target = &mut self.lanes[lane];
         let rank = target.ready.remove(place).expect("it was offered");
@@ -637,70 +744,76 @@ impl<'a> Decoder<'a> {
             together.occurrence = window.as_ref().map(|(occurrence, _)| *occurrence);
         }
         self.fixed[lane].retain(|(_, other)| *other != job);
-        let held = self.why(job, before);
-        self.placed[job] = Some((held, window.map(|(_, window)| window), place));
+        self.placed[job] = Some(Placed {
+            why: self.why(job, before),
+            window: window.map(|(_, at)| at),
+            place,
+        });
     }
 
     /// What kept a job that starts now from starting earlier: what it was last refused for, unless
     /// another was preferred to it since.
-    fn why(&self, job: usize, before: Option<(Millis, usize)>) -> Held {
-        let vm = |job: usize| self.estate.problem.jobs[job].vm.clone();
+    fn why(&self, job: usize, before: Option<(Millis, usize)>) -> Why {
         let refused = self.held[job].as_ref();
         let refused = refused.filter(|(at, _)| before.is_none_or(|(created, _)| *at >= created));
         if let Some((_, hold)) = refused {
-            return hold.told(self.estate.problem);
+            return Why::Refused(hold.clone());
         }
         let since = before.map_or(Millis::ZERO, |(created, _)| created);
         if self.waits.ready_at[job] > since {
             match self.waits.opened_by(self.estate.problem, job) {
-                Some(Opener::Job(other)) => return Held::Dependency { on: vm(other) },
-                Some(Opener::Step(step)) => {
-                    let step = self.estate.problem.workloads[step].name.clone();
-                    return Held::Step { step };
-                }
-                None if self.estate.jobs[job].staged => return Held::Stage,
+                Some(opener) => return Why::Opened(opener),
+                None if self.estate.jobs[job].staged => return Why::Stage,
                 None => {}
             }
         }
-        match before {
-            None => Held::Nothing,
-            Some((_, other)) => Held::Turn { after: vm(other) },
+        before.map_or(Why::Nothing, |(_, other)| Why::Turn(other))
+    }
+
+    /// The times of a job that was created.
+    fn times(&self, job: usize) -> SlotTimes {
+        let target = self.estate.problem.jobs[job].target;
+        let steps = self.lanes[target].engine.steps(job);
+        let seconds = |at: Option<Millis>| at.unwrap_or_default().seconds();
+        SlotTimes {
+            created: steps.created.seconds(),
+            off: seconds(steps.off),
+            export_start: seconds(steps.export_start),
+            exported: seconds(steps.exported),
+            images_in: seconds(steps.images_in),
+            machine: seconds(steps.machine),
+            ready: seconds(steps.ready),
+            running: seconds(steps.running),
+            released: seconds(steps.released),
         }
+    }
+
+    fn window_of(&self, job: usize, placed: &Placed) -> Option<&'a Window> {
+        let problem = self.estate.problem;
+        let calendar = problem.jobs[job].calendar?;
+        Some(&problem.calendars[calendar][placed.window?])
     }
 
     fn decoded(self, needs: &[Seconds]) -> Decoded {
         let problem = self.estate.problem;
         let mut slots = Vec::new();
         for (job, placed) in self.placed.iter().enumerate() {
-            let Some((held, window, place)) = placed else {
+            let Some(placed) = placed else {
                 continue;
             };
             let it = &problem.jobs[job];
             let steps = self.lanes[it.target].engine.steps(job);
-            let seconds = |at: Option<Millis>| at.unwrap_or_default().seconds();
-            slots.push((
-                job,
-                Slot {
-                    vm: it.vm.clone(),
-                    name: it.name.clone(),
-                    target: it.target,
-                    place: *place,
-                    window: window.clone(),
-                    stage: steps.stage.map(|(from, to)| (from.seconds(), to.seconds())),
-                    times: SlotTimes {
-                        created: steps.created.seconds(),
-                        off: seconds(steps.off),
-                        export_start: seconds(steps.export_start),
-                        exported: seconds(steps.exported),
-                        images_in: seconds(steps.images_in),
-                        machine: seconds(steps.machine),
-                        ready: seconds(steps.ready),
-                        running: seconds(steps.running),
-                        released: seconds(steps.released),
-                    },
-                    held: held.clone(),
-                },
-            ));
+            let slot = Slot {
+                vm: it.vm.clone(),
+                name: it.name.clone(),
+                target: it.target,
+                place: placed.place,
+                window: self.window_of(job, placed).cloned(),
+                stage: steps.stage.map(|(from, to)| (from.seconds(), to.seconds())),
+                times: self.times(job),
+                held: placed.why.told(problem),
+            };
+            slots.push((job, slot));
         }
         slots.sort_by(|(_, a), (_, b)| (a.times.created, &a.vm).cmp(&(b.times.created, &b.vm)));
         let scratch = super::scratch::curves(problem, &slots);

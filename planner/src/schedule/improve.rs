@@ -7,10 +7,10 @@
 
 use schemas::units::Seconds;
 
-use super::decode::{Decoded, Estate, Mode};
+use super::decode::{Decoded, Estate, Mode, Played};
 use super::flow::Chance;
 use super::order::order;
-use super::{Budget, Problem, Rule};
+use super::{Budget, Problem, Rule, SlotTimes, Window};
 use crate::graph::Dag;
 
 /// Jobs that may be decoded in all, rules left aside: what keeps a plan of thousands of VMs within a
@@ -22,8 +22,8 @@ pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decode
     let problem = estate.problem;
     let rules = Rule::ALL.iter().map(|rule| {
         let order = order(problem, dag, *rule);
-        let decoded = estate.decode(&order, Mode::FirstThatFits);
-        (score(problem, &decoded), *rule, order, decoded)
+        let played = estate.play(&order, Mode::FirstThatFits);
+        (score_of(problem, &played), *rule, order, played)
     });
     let best = rules.min_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let (plain, rule, mut best_order, best) = best.expect("there are rules");
@@ -47,14 +47,14 @@ pub(super) fn search(estate: &Estate<'_>, dag: &Dag, budget: &Budget) -> (Decode
         } else {
             trial[to..=from].rotate_right(1);
         }
-        let decoded = estate.decode(&trial, Mode::FirstThatFits);
-        let found = score(problem, &decoded);
+        let played = estate.play(&trial, Mode::FirstThatFits);
+        let found = score_of(problem, &played);
         if found < least {
             (least, best_order) = (found, trial);
-            found_worth = Some(decoded).filter(|_| is_worth(&found, &plain));
+            found_worth = Some(played).filter(|_| is_worth(&found, &plain));
         }
     }
-    (found_worth.unwrap_or(best), rule, tried)
+    (found_worth.unwrap_or(best).decoded(), rule, tried)
 }
 
 /// Whether an order is so much better than a rule's that it is worth losing a rule that people can
@@ -71,27 +71,31 @@ pub(super) type Score = (usize, usize, u64, Seconds);
 /// What is better is less: imports left out, windows overrun, weighted downtime, makespan. Downtime
 /// counts in hundredths of what is unavoidable: a few seconds of it are no reason for an hour more.
 pub(super) fn score(problem: &Problem, decoded: &Decoded) -> Score {
-    let slots = || decoded.slots.iter().map(|(_, slot)| slot);
-    let overruns = slots().filter(|slot| slot.overrun() > Seconds::ZERO);
-    let down = decoded.slots.iter();
-    let down: u64 = down
-        .map(|(job, slot)| slot.times.downtime().0 * problem.jobs[*job].weight)
-        .sum();
-    let least: u64 = problem
-        .jobs
-        .iter()
-        .map(|job| {
-            job.estimates
-                .downtime(&problem.targets[job.target].profile)
-                .0
-                * job.weight
-        })
-        .sum();
-    let ready = slots().map(|slot| slot.times.ready);
-    (
-        decoded.unplaced.len(),
-        overruns.count(),
-        down / (least / 100).max(1),
-        ready.max().unwrap_or_default(),
-    )
+    let slots = decoded.slots.iter();
+    let times = slots.map(|(job, slot)| (*job, slot.times, slot.window.as_ref()));
+    weigh(problem, decoded.unplaced.len(), times)
+}
+
+fn score_of(problem: &Problem, played: &Played<'_>) -> Score {
+    weigh(problem, played.unplaced(), played.times())
+}
+
+/// By the jobs that have a place, each with its times and its window.
+pub(super) fn weigh<'a>(
+    problem: &Problem,
+    unplaced: usize,
+    slots: impl Iterator<Item = (usize, SlotTimes, Option<&'a Window>)>,
+) -> Score {
+    let (mut overruns, mut down, mut ends) = (0, 0, Seconds::ZERO);
+    for (job, times, window) in slots {
+        overruns += usize::from(times.overrun(window) > Seconds::ZERO);
+        down += times.downtime().0 * problem.jobs[job].weight;
+        ends = ends.max(times.ready);
+    }
+    let least = problem.jobs.iter().map(|job| {
+        let profile = &problem.targets[job.target].profile;
+        job.estimates.downtime(profile).0 * job.weight
+    });
+    let hundredth = (least.sum::<u64>() / 100).max(1);
+    (unplaced, overruns, down / hundredth, ends)
 }

@@ -115,11 +115,7 @@ pub struct Slot {
 impl Slot {
     /// By how much it is predicted to end after its window's close.
     pub fn overrun(&self) -> Seconds {
-        let close = self
-            .window
-            .as_ref()
-            .map_or(Seconds(u64::MAX), |window| window.to);
-        self.times.ready.saturating_sub(close)
+        self.times.overrun(self.window.as_ref())
     }
 }
 
@@ -150,6 +146,12 @@ impl SlotTimes {
     /// From the guest's power-off to the machine's readiness.
     pub fn downtime(&self) -> Seconds {
         self.ready.saturating_sub(self.off)
+    }
+
+    /// By how much it ends after the close of its window, if it has one.
+    fn overrun(&self, window: Option<&Window>) -> Seconds {
+        let close = window.map_or(Seconds(u64::MAX), |window| window.to);
+        self.ready.saturating_sub(close)
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use schemas::ids::VmKey;
 
-use super::decode::{Estate, Mode};
-use super::{Job, Problem, Schedule, Slot};
+use super::decode::{ANY_WINDOW, Estate, Mode};
+use super::{Job, Problem, Schedule, Slot, Window};
 use crate::estimate::Estimates;
 use crate::graph::Dag;
 
@@ -29,25 +29,20 @@ pub fn replay(
 ) -> Schedule {
     let slots: BTreeMap<&VmKey, &Slot> = schedule.slots.iter().map(|s| (&s.vm, s)).collect();
     let mut other = problem.clone();
-    let mut narrowed: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    for job in &mut other.jobs {
+    let mut within = vec![ANY_WINDOW; problem.jobs.len()];
+    for (job, within) in other.jobs.iter_mut().zip(&mut within) {
         job.estimates = estimates(job);
         job.fixed = None;
         let kept = slots.get(&job.vm).and_then(|slot| slot.window.as_ref());
         if let (Some(calendar), Some(kept)) = (job.calendar, kept) {
-            let windows = &problem.calendars[calendar];
-            let Some(at) = windows.iter().position(|window| window == kept) else {
-                continue;
-            };
-            let calendars = &mut other.calendars;
-            job.calendar = Some(*narrowed.entry((calendar, at)).or_insert_with(|| {
-                let to = match too_late {
-                    TooLate::Out => at + 1,
-                    TooLate::Later => windows.len(),
+            let mut windows = problem.calendars[calendar].iter();
+            let is_it = |window: &Window| window.from == kept.from && window == kept;
+            if let Some(at) = windows.position(is_it) {
+                *within = match too_late {
+                    TooLate::Out => at..at + 1,
+                    TooLate::Later => at..usize::MAX,
                 };
-                calendars.push(windows[at..to].to_vec());
-                calendars.len() - 1
-            }));
+            }
         }
     }
     let mut order: Vec<usize> = (0..other.jobs.len())
@@ -60,7 +55,7 @@ pub fn replay(
     let Ok(dag) = Dag::new(&other.after()) else {
         return schedule.clone();
     };
-    let decoded = Estate::new(&other, &dag).decode(&order, Mode::FirstThatFits);
+    let decoded = Estate::within(&other, &dag, within).decode(&order, Mode::FirstThatFits);
     Schedule {
         slots: decoded.slots.into_iter().map(|(_, slot)| slot).collect(),
         unplaced: decoded.unplaced,

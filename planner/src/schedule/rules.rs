@@ -112,7 +112,8 @@ impl Estate<'_> {
             problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
         for (position, job) in problem.jobs.iter().enumerate() {
             let mut prepared = Prepared::new(problem, position);
-            prepared.hopeless = hopeless(problem, job, &prepared);
+            let windows = self.windows(position).map(|own| own.map(|(_, it)| it));
+            prepared.hopeless = hopeless(problem, job, &prepared, windows);
             let excludes = job.excludes.iter().filter_map(|vm| positions.get(vm));
             prepared.excludes = excludes
                 .copied()
@@ -148,12 +149,10 @@ impl Estate<'_> {
             if service_jobs.is_empty() {
                 continue;
             }
-            let calendars = service_jobs
-                .iter()
-                .filter_map(|job| problem.jobs[*job].calendar);
-            let windows = calendars.flat_map(|calendar| &problem.calendars[calendar]);
+            let windows = service_jobs.iter().filter_map(|job| self.windows(*job));
             let longest = windows
-                .map(|window| window.to.saturating_sub(window.from))
+                .flatten()
+                .map(|(_, window)| window.to.saturating_sub(window.from))
                 .max();
             for job in &service_jobs {
                 self.jobs[*job].service = Some(self.services.len());
@@ -182,7 +181,12 @@ impl Estate<'_> {
 }
 
 /// Why a job can never be placed, whatever the others do.
-fn hopeless(problem: &Problem, job: &Job, prepared: &Prepared) -> Option<UnplacedReason> {
+fn hopeless<'a>(
+    problem: &Problem,
+    job: &Job,
+    prepared: &Prepared,
+    windows: Option<impl Iterator<Item = &'a Window>>,
+) -> Option<UnplacedReason> {
     let target = &problem.targets[job.target];
     let for_ever = target.occupied.iter().filter(|it| it.until.is_none());
     let for_ever: Bytes = for_ever.map(|it| it.bytes).sum();
@@ -197,12 +201,10 @@ fn hopeless(problem: &Problem, job: &Job, prepared: &Prepared) -> Option<Unplace
     if closed || target.profile.lacks_slots() {
         return Some(UnplacedReason::NoExporter);
     }
-    let windows = &problem.calendars[job.calendar?];
-    if windows.is_empty() {
-        return Some(UnplacedReason::NoWindow);
-    }
     let lasts = |w: &Window| w.to.saturating_sub(w.from + w.reserve);
-    let longest = windows.iter().map(lasts).max()?;
+    let Some(longest) = windows?.map(lasts).max() else {
+        return Some(UnplacedReason::NoWindow);
+    };
     let too_short = longest < job.cut_p90;
     too_short.then_some(UnplacedReason::WindowsTooShort {
         needs: job.cut_p90,
@@ -211,13 +213,14 @@ fn hopeless(problem: &Problem, job: &Job, prepared: &Prepared) -> Option<Unplace
 }
 
 impl Decoder<'_> {
-    /// Whether the job may start now; in which occurrence, or what keeps it back.
+    /// Whether the job may start now; in which occurrence and which window of its calendar, or what
+    /// keeps it back.
     pub fn may_start(
         &self,
         lane: usize,
         job: usize,
         live: &mut Option<Rc<[usize]>>,
-    ) -> Result<Option<(usize, Window)>, Hold> {
+    ) -> Result<Option<(usize, usize)>, Hold> {
         let (problem, prepared) = (self.estate.problem, &self.estate.jobs[job]);
         let (lane, it) = (&self.lanes[lane], &problem.jobs[job]);
         self.fixed_lets(job)?;
@@ -329,7 +332,7 @@ impl Decoder<'_> {
     }
 
     /// The window that is open now and long enough, or when the next one opens.
-    fn window(&self, job: usize, calendar: usize) -> Result<(usize, Window), Hold> {
+    fn window(&self, job: usize, calendar: usize) -> Result<(usize, usize), Hold> {
         let (estate, now) = (self.estate, self.now.seconds());
         let windows = &estate.problem.calendars[calendar];
         let service = estate.jobs[job]
@@ -340,7 +343,8 @@ impl Decoder<'_> {
             coming += 1;
         }
         self.over[calendar].set(coming);
-        for (at, window) in windows.iter().enumerate().skip(coming) {
+        let own = estate.windows_from(job, coming).into_iter().flatten();
+        for (at, window) in own {
             let occurrence = estate.occurrence_of[calendar][at];
             let start = window.from.max(now);
             let cut = estate.problem.jobs[job].cut_p90;
@@ -365,7 +369,7 @@ impl Decoder<'_> {
                 _ => {}
             }
             return if start == now {
-                Ok((occurrence, window.clone()))
+                Ok((occurrence, at))
             } else {
                 Err(Hold::Window(Some(start)))
             };
@@ -468,14 +472,15 @@ impl Decoder<'_> {
     fn closes(&self, service: &Service, occurrence: usize) -> Seconds {
         let problem = self.estate.problem;
         let mut closes = Seconds::ZERO;
-        for calendar in service
-            .jobs
-            .iter()
-            .filter_map(|job| problem.jobs[*job].calendar)
-        {
+        for job in &service.jobs {
+            let (Some(calendar), Some(windows)) =
+                (problem.jobs[*job].calendar, self.estate.windows(*job))
+            else {
+                continue;
+            };
             let of = &self.estate.occurrence_of[calendar];
-            for (window, it) in problem.calendars[calendar].iter().zip(of) {
-                if *it == occurrence {
+            for (at, window) in windows {
+                if of[at] == occurrence {
                     closes = closes.max(window.to.saturating_sub(window.reserve));
                 }
             }

@@ -13,12 +13,13 @@
 //! all behind it, into the wave that was approved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use schemas::ids::VmKey;
 use schemas::units::Seconds;
 
-use super::decode::{Decoded, Estate, Mode};
-use super::improve::{Score, score};
+use super::decode::{ANY_WINDOW, Decoded, Estate, Mode};
+use super::improve::{Score, score, weigh};
 use super::{Problem, Schedule, Slot, UnplacedReason};
 use crate::before::Place;
 use crate::graph::Dag;
@@ -79,15 +80,8 @@ fn scored(problem: &Problem, schedule: &Schedule) -> Score {
     let positions: BTreeMap<&VmKey, usize> =
         problem.jobs.iter().map(|job| &job.vm).zip(0..).collect();
     let slots = schedule.slots.iter();
-    let decoded = Decoded {
-        slots: slots
-            .map(|slot| (positions[&slot.vm], slot.clone()))
-            .collect(),
-        unplaced: schedule.unplaced.clone(),
-        steps: Vec::new(),
-        scratch: Vec::new(),
-    };
-    score(problem, &decoded)
+    let times = slots.map(|slot| (positions[&slot.vm], slot.times, slot.window.as_ref()));
+    weigh(problem, schedule.unplaced.len(), times)
 }
 
 /// What is left unused of an occurrence, in thousandths of it; tried one after the other.
@@ -132,12 +126,13 @@ fn loose(
         window.reserve += unused;
         window.last_start = window.last_start.saturating_sub(unused);
     }
-    let mut decoded = estate(&loose, &dag, fresh).decode(order, Mode::FirstThatFits);
+    let within = vec![ANY_WINDOW; loose.jobs.len()];
+    let mut decoded = estate(&loose, &dag, fresh, within).decode(order, Mode::FirstThatFits);
     for (job, slot) in &mut decoded.slots {
         if let (Some(window), Some(calendar)) = (&mut slot.window, problem.jobs[*job].calendar) {
-            let windows = loose.calendars[calendar].iter();
-            let at = windows.zip(0..).find(|(known, _)| *known == window);
-            let (_, at): (_, usize) = at.expect("it starts in a window of its calendar");
+            let mut windows = loose.calendars[calendar].iter();
+            let at = windows.position(|known| known.from == window.from && known == window);
+            let at = at.expect("it starts in a window of its calendar");
             *window = problem.calendars[calendar][at].clone();
         }
     }
@@ -145,8 +140,13 @@ fn loose(
 }
 
 /// Steps outside begin when they do in `fresh`.
-fn estate<'a>(problem: &'a Problem, dag: &Dag, fresh: &Schedule) -> Estate<'a> {
-    let mut estate = Estate::new(problem, dag);
+fn estate<'a>(
+    problem: &'a Problem,
+    dag: &Dag,
+    fresh: &Schedule,
+    within: Vec<Range<usize>>,
+) -> Estate<'a> {
+    let mut estate = Estate::within(problem, dag, within);
     if !fresh.steps.is_empty() {
         estate.begins = vec![Seconds::ZERO; problem.workloads.len()];
         for step in &fresh.steps {
@@ -184,9 +184,8 @@ fn near(
     for _ in 0..ROUNDS_MAX {
         let mut order: Vec<usize> = (0..problem.jobs.len()).collect();
         order.sort_by_key(|job| (free.contains(job), turns[*job], &problem.jobs[*job].vm));
-        let mut narrowed = problem.clone();
-        let mut known: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for (position, job) in narrowed.jobs.iter_mut().enumerate() {
+        let mut within = vec![ANY_WINDOW; problem.jobs.len()];
+        for (position, job) in problem.jobs.iter().enumerate() {
             let place = before.get(&job.vm).filter(|_| !free.contains(&position));
             let (Some(calendar), Some((name, occurrence, from))) =
                 (job.calendar, place.and_then(|place| place.window.as_ref()))
@@ -195,34 +194,29 @@ fn near(
             };
             let from = since_start(*from);
             let is_it = |w: &super::Window| {
-                w.name == *name && w.occurrence == *occurrence && w.from == from
+                w.from == from && w.name == *name && w.occurrence == *occurrence
             };
-            let windows = &problem.calendars[calendar];
             // An occurrence that is no more keeps nothing.
-            let Some(at) = windows.iter().position(is_it) else {
-                continue;
-            };
-            let calendars = &mut narrowed.calendars;
-            job.calendar = Some(*known.entry((calendar, at)).or_insert_with(|| {
-                calendars.push(vec![windows[at].clone()]);
-                calendars.len() - 1
-            }));
+            if let Some(at) = problem.calendars[calendar].iter().position(is_it) {
+                within[position] = at..at + 1;
+            }
         }
-        let decoded = estate(&narrowed, &dag, fresh).decode(&order, Mode::FirstThatFits);
+        let estate = estate(problem, &dag, fresh, within.clone());
+        let decoded = estate.decode(&order, Mode::FirstThatFits);
         let stuck: BTreeSet<&VmKey> = decoded
             .unplaced
             .iter()
             .filter(|out| !matches!(out.reason, UnplacedReason::Behind { .. }))
             .map(|out| &out.vm)
             .collect();
-        let narrowed_before = free.len();
+        let free_before = free.len();
         for (position, job) in problem.jobs.iter().enumerate() {
-            if stuck.contains(&job.vm) && narrowed.jobs[position].calendar != job.calendar {
+            if stuck.contains(&job.vm) && within[position] != ANY_WINDOW {
                 free.insert(position);
                 turns[position] = (usize::MAX, turns[position].0);
             }
         }
-        if free.len() == narrowed_before {
+        if free.len() == free_before {
             return Some(decoded);
         }
     }
