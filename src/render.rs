@@ -171,13 +171,13 @@ fn path(arguments: &Arguments) -> String {
 /// What would have to change on disk: files of ours that are no longer made go.
 fn compare(out: &Utf8Path, wanted: BTreeMap<String, String>) -> Result<Vec<FileChange>, Failure> {
     let mut stale = Vec::new();
-    ours(out, out, &mut stale).map_err(|source| {
+    let is_wanted = |path: &str| wanted.contains_key(path);
+    ours(out, out, &is_wanted, &mut stale).map_err(|source| {
         Failure::misused(ReadError {
             path: out.to_owned(),
             source,
         })
     })?;
-    stale.retain(|path| !wanted.contains_key(path));
     let mut changes = Vec::with_capacity(wanted.len());
     for (path, content) in wanted {
         let path = out.join(path);
@@ -201,8 +201,14 @@ fn compare(out: &Utf8Path, wanted: BTreeMap<String, String>) -> Result<Vec<FileC
     Ok(changes)
 }
 
-/// Files below `folder` that a run of ours wrote, by their path below `out`. Links are not followed.
-fn ours(out: &Utf8Path, folder: &Utf8Path, found: &mut Vec<String>) -> io::Result<()> {
+/// Files below `folder` that a run of ours wrote and that are not wanted, by their path below `out`.
+/// Links are not followed.
+fn ours(
+    out: &Utf8Path,
+    folder: &Utf8Path,
+    is_wanted: &impl Fn(&str) -> bool,
+    found: &mut Vec<String>,
+) -> io::Result<()> {
     let entries = match folder.read_dir_utf8() {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -212,10 +218,12 @@ fn ours(out: &Utf8Path, folder: &Utf8Path, found: &mut Vec<String>) -> io::Resul
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
-            ours(out, path, found)?;
-        } else if kind.is_file() && is_ours(path) {
-            let below = path.strip_prefix(out).unwrap_or(path);
-            found.push(below.to_string());
+            ours(out, path, is_wanted, found)?;
+        } else if kind.is_file() {
+            let below = path.strip_prefix(out).unwrap_or(path).as_str();
+            if !is_wanted(below) && is_ours(path) {
+                found.push(below.to_owned());
+            }
         }
     }
     Ok(())

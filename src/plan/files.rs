@@ -241,9 +241,16 @@ fn write(path: &Utf8Path, content: &str) -> io::Result<()> {
         Some(folder) if folder != "" => folder,
         _ => Utf8Path::new("."),
     };
-    fs::create_dir_all(folder)?;
     let draft = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = fs::write(&draft, content).and_then(|()| fs::rename(&draft, path));
+    let written = match fs::write(&draft, content) {
+        // Of many files only the first finds no folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            fs::write(&draft, content)
+        }
+        written => written,
+    };
+    let written = written.and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         // Best effort: the error that matters is the one above.
         let _ = fs::remove_file(&draft);

@@ -164,24 +164,23 @@ fn all_steps<'a>(
 ) -> Result<Vec<Step<'a>>, RenderError> {
     let mut all = Vec::new();
     // Sync waves: ten for each wave of ours, and more where one has more steps than that.
-    let most = waves
+    let of_waves: Vec<_> = waves
         .iter()
-        .map(|wave| steps::steps(wave, options.at_once).len())
-        .max()
-        .unwrap_or(0);
+        .map(|wave| steps::steps(wave, options.at_once))
+        .collect();
+    let most = of_waves.iter().map(Vec::len).max().unwrap_or(0);
     let spacing = if most <= 10 {
         10
     } else {
         most.next_multiple_of(10)
     };
-    for (wave, n) in waves.iter().zip(1..) {
+    for ((wave, steps), n) in waves.iter().zip(of_waves).zip(1..) {
         for import in &wave.spec.imports {
             if import.size.peak.0 > wave.spec.scratch.0 {
                 return Err(RenderError::TooLarge(import.name.to_string()));
             }
         }
         let stem = stem(plan, wave);
-        let steps = steps::steps(wave, options.at_once);
         let digits = steps.len().to_string().len();
         let single = steps.len() == 1;
         for (imports, k) in steps.into_iter().zip(0..) {

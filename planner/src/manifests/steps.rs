@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use schemas::ids::VmKey;
+use schemas::ids::{VmKey, WorkloadName};
 use schemas::units::Bytes;
 use schemas::wave::{MigrationWave, WaveImport};
 
@@ -23,12 +23,17 @@ pub(super) fn steps(wave: &MigrationWave, at_once: Option<usize>) -> Vec<Vec<&Wa
     for import in imports {
         let peak = import.size.peak.0;
         let grown = Bytes(held.0.saturating_add(peak.0));
+        let before = before(wave, import);
+        let waits = |other: &WaveImport| {
+            let mut single = import.after.iter();
+            before.contains(&&other.workload) || single.any(|machine| machine.vm == other.vm)
+        };
         let fits = |step: &Vec<&WaveImport>| {
             grown <= spec.scratch.0
                 && at_once.is_none_or(|most| step.len() < most)
                 && !step
                     .iter()
-                    .any(|other| waits(wave, import, other) || apart(import, other))
+                    .any(|other| waits(other) || apart(import, other))
         };
         if let Some(step) = steps.last_mut().filter(|step| fits(step)) {
             step.push(import);
@@ -44,8 +49,8 @@ pub(super) fn steps(wave: &MigrationWave, at_once: Option<usize>) -> Vec<Vec<&Wa
     steps
 }
 
-/// Whether `import` must wait for `other`.
-fn waits(wave: &MigrationWave, import: &WaveImport, other: &WaveImport) -> bool {
+/// The workloads, and steps outside, that `import` must wait for.
+fn before<'a>(wave: &'a MigrationWave, import: &WaveImport) -> Vec<&'a WorkloadName> {
     let workload = wave
         .spec
         .workloads
@@ -63,7 +68,7 @@ fn waits(wave: &MigrationWave, import: &WaveImport, other: &WaveImport) -> bool 
         }
         next += 1;
     }
-    before.contains(&&other.workload) || import.after.iter().any(|machine| machine.vm == other.vm)
+    before
 }
 
 /// Whether the engine would write the same files for both (N03, N04).
