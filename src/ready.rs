@@ -1,5 +1,6 @@
 //! `windrow ready`: whether a wave may go. Reads sources and target; the core judges.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt as _;
 use planner::diff::{Committed, Current};
-use planner::ready::{Check, Inputs, Read, Readiness, Reading, State, ready};
+use planner::ready::{Check, Inputs, Read, Readiness, Reading, Role, State, ready};
+use schemas::ids::SourceName;
 use schemas::inventory::Inventory;
 use schemas::wave::MigrationWave;
 
@@ -25,8 +27,8 @@ use crate::{plan, runtime, target};
 ///
 /// To be asked a day and an hour before its window opens, by a person or by a pipeline. Logs in once to
 /// each source of the wave, reads it and the target anew (nothing is written, and nothing changed
-/// there), and judges: window, approval, logins of ours and the engine's, drift since the wave was
-/// made, facts such as the age of backups, findings, room, scratch, the engine's health, imports of
+/// there), logs in once with the engine's Secret where that is another one, and judges: window,
+/// approval, logins and when their passwords expire, drift since the wave was made, facts such as the age of backups, findings, room, scratch, the engine's health, imports of
 /// others, machines that failed. Each check says what was read, and when.
 ///
 /// Exit codes: 0 go, 1 no go, 2 usage or I/O.
@@ -147,7 +149,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 }
 
 /// Reads the wave's sources and its target, each by one login, and puts what was read in the place of
-/// its snapshot.
+/// its snapshot; logs in to the sources with the engine's Secret, where that is another one.
 fn read(
     arguments: &Arguments,
     loaded: &LoadedPlan,
@@ -156,51 +158,73 @@ fn read(
     inventory: &mut Inventory,
     output: &Output,
 ) -> Result<Vec<Reading>, Failure> {
-    let mut names: Vec<(String, bool)> = wave
-        .spec
-        .imports
-        .iter()
-        .map(|import| (import.vm.source.to_string(), false))
-        .collect();
-    names.sort();
-    names.dedup();
-    names.push((wave.spec.target.name.to_string(), true));
+    let sources = wave.spec.imports.iter().map(|import| &import.vm.source);
+    let sources: BTreeSet<&SourceName> = sources.collect();
+    let mut logins: Vec<(&str, Role)> = Vec::new();
+    for name in &sources {
+        logins.push((name.as_str(), Role::Source));
+        if pull::engine_logs_in_otherwise(loaded, name, arguments.credentials.as_ref())? {
+            logins.push((name.as_str(), Role::Engine));
+        }
+    }
+    logins.push((wave.spec.target.name.as_str(), Role::Target));
     // Gone when it is dropped, at the end.
     let made =
         tempfile::tempdir().map_err(|source| Failure::misused(ReadyError::Folder(source)))?;
     let folder = Utf8Path::from_path(made.path());
     let folder = folder.ok_or_else(|| Failure::misused(ReadyError::FolderName))?;
     let mut readings = Vec::new();
-    for (name, target) in names {
-        let reading = |read| Reading {
-            name: name.clone(),
-            target,
-            // The time that was given stands for now.
-            at: arguments.at.unwrap_or_else(Timestamp::now).max(now),
-            read,
+    for (name, role) in logins {
+        // The time that was given stands for now.
+        let asked = || arguments.at.unwrap_or_else(Timestamp::now).max(now);
+        let (read, password_expires) = if arguments.offline {
+            (Read::NotAsked, None)
+        } else {
+            match log_in(arguments, loaded, name, role, folder, output) {
+                Ok(expires) => (Read::Done, expires),
+                Err(failure) => (Read::Failed(in_one_line(&failure)), None),
+            }
         };
-        if arguments.offline {
-            readings.push(reading(Read::NotAsked));
-            continue;
-        }
-        let one = pull::Arguments::one(
-            &loaded.plan.file.path,
-            &name,
-            arguments.credentials.as_ref(),
-            folder,
-        );
-        let pulled = runtime::block_on(pull::run(one, output));
-        readings.push(reading(match pulled {
-            Ok(_) => Read::Done,
-            Err(failure) => Read::Failed(in_one_line(&failure)),
-        }));
+        readings.push(Reading {
+            name: name.to_owned(),
+            role,
+            at: asked(),
+            read,
+            password_expires,
+        });
     }
-    if readings.iter().any(|reading| reading.read == Read::Done) {
+    let is_new = |reading: &Reading| reading.read == Read::Done && reading.role != Role::Engine;
+    if readings.iter().any(is_new) {
         let fresh = inventory::snapshot::read(folder).map_err(Failure::misused)?;
+        for reading in readings.iter_mut().filter(|r| r.role == Role::Source) {
+            let mut sources = fresh.sources.iter();
+            let source = sources.find(|(name, _)| name.as_str() == reading.name);
+            reading.password_expires = source.and_then(|(_, source)| source.about.password_expires);
+        }
         inventory.sources.extend(fresh.sources);
         inventory.targets.extend(fresh.targets);
     }
     Ok(readings)
+}
+
+/// One login. What is read goes into `folder`; when the password of the engine's Secret expires comes
+/// back, where that is what logs in.
+fn log_in(
+    arguments: &Arguments,
+    loaded: &LoadedPlan,
+    name: &str,
+    role: Role,
+    folder: &Utf8Path,
+    output: &Output,
+) -> Result<Option<Timestamp>, Failure> {
+    let credentials = arguments.credentials.as_ref();
+    if role == Role::Engine {
+        let login = pull::log_in_as_engine(loaded, name, credentials, output);
+        return runtime::block_on(login);
+    }
+    let one = pull::Arguments::one(&loaded.plan.file.path, name, credentials, folder);
+    runtime::block_on(pull::run(one, output))?;
+    Ok(None)
 }
 
 /// Why it failed, without the layout of an error.
@@ -228,6 +252,7 @@ fn word(state: State) -> &'static str {
 fn called(check: &Check) -> String {
     let kind = match check.kind {
         "engineLogin" => "engine's login",
+        "engineSecret" => "engine's Secret",
         kind => kind,
     };
     match check.subject.as_str() {

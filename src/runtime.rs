@@ -7,11 +7,10 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Global;
-use crate::exit::Outcome;
 use crate::failure::Failure;
 
 /// Runs `work` to its end. Only the verbs that need a runtime start one.
-pub fn block_on<F: Future<Output = Result<Outcome, Failure>>>(work: F) -> Result<Outcome, Failure> {
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -14,7 +14,7 @@ use schemas::machine::Stage;
 use schemas::shown::shown;
 use schemas::site::ApprovalPolicy;
 use schemas::units::Seconds;
-use schemas::wave::MigrationWave;
+use schemas::wave::{MigrationWave, WaveWindow};
 use serde::Serialize;
 
 use crate::diagnostic::count;
@@ -31,6 +31,13 @@ const NAMED_MAX: usize = 5;
 
 /// Findings about what people know of VMs: a fact that is required is missing, wrong, or too old.
 const FACT_CODES: [&str; 3] = ["WR050", "WR051", "WR052"];
+
+/// A password that expires so long after the wave, or earlier, is worth a word: seven days, in which
+/// what failed is tried again.
+const PASSWORD_SOON: Seconds = Seconds(7 * 24 * 3600);
+
+/// How long a wave without a window is taken to last, where its passwords are concerned: one day.
+const WAVE_WITHOUT_WINDOW: Seconds = Seconds(24 * 3600);
 
 /// The state of an import that is over.
 const IMPORT_DONE: &str = "virtualMachineRunning";
@@ -54,17 +61,30 @@ pub struct Inputs<'a> {
     pub diff: &'a PlanDiff,
 }
 
-/// One source or target, and what came of reading it.
+/// One login to a source or target, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Its name in the site.
     pub name: String,
-    /// Whether it is the target.
-    pub target: bool,
+    /// Where, and with whose Secret.
+    pub role: Role,
     /// When that was.
     pub at: Timestamp,
     /// What came of it.
     pub read: Read,
+    /// When the password expires, where the server says so.
+    pub password_expires: Option<Timestamp>,
+}
+
+/// Where a login went, and with whose Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// To a source, to read it.
+    Source,
+    /// To a source with the engine's Secret, where that is another one; nothing was read.
+    Engine,
+    /// To the target.
+    Target,
 }
 
 /// What came of reading a source or target.
@@ -134,7 +154,7 @@ pub struct Readiness {
 pub fn ready(inputs: Inputs<'_>) -> Readiness {
     let mut checks = vec![window(&inputs), approval(&inputs)];
     for reading in inputs.readings {
-        checks.push(login(reading));
+        checks.push(login(&inputs, reading));
     }
     checks.extend(engines_logins(&inputs));
     checks.push(drift(&inputs));
@@ -201,7 +221,7 @@ impl Inputs<'_> {
 
     /// What was read of the sources, and how.
     fn sources(&self, how: &str) -> String {
-        let mut readings = self.readings.iter().filter(|reading| !reading.target);
+        let mut readings = self.readings.iter().filter(|r| r.role == Role::Source);
         if readings.all(|reading| reading.read == Read::Done) {
             format!("the sources, {how}")
         } else {
@@ -212,7 +232,10 @@ impl Inputs<'_> {
     /// A check of what was read of the target.
     fn of_target(&self, kind: &'static str, state: State, found: String) -> Check {
         let name = self.wave.spec.target.name.as_str();
-        let reading = self.readings.iter().find(|r| r.target && r.name == name);
+        let reading = self
+            .readings
+            .iter()
+            .find(|r| r.role == Role::Target && r.name == name);
         let fresh = reading.filter(|reading| reading.read == Read::Done);
         Check {
             kind,
@@ -331,23 +354,46 @@ fn approval(inputs: &Inputs<'_>) -> Check {
     }
 }
 
-fn login(reading: &Reading) -> Check {
-    let what = if reading.target {
-        "the target"
-    } else {
-        "the source"
+fn login(inputs: &Inputs<'_>, reading: &Reading) -> Check {
+    let (kind, what, works, refused) = match reading.role {
+        Role::Source => (
+            "login",
+            "the source",
+            "login and inventory work",
+            "look at address, account and password, and ask again; each call logs in once",
+        ),
+        Role::Engine => (
+            "engineSecret",
+            "the source, with the engine's Secret",
+            "login works",
+            "mend the engine's Secret: with it every export fails, the guest switched off; each call \
+             logs in once",
+        ),
+        Role::Target => (
+            "login",
+            "the target",
+            "login and inventory work",
+            "look at the kubeconfig, and what its account may read",
+        ),
     };
-    let (state, found, read) = match &reading.read {
-        Read::Done => (State::Go, "login and inventory work".to_owned(), what),
-        Read::Failed(why) => (State::NoGo, shown(why).into_owned(), what),
+    let (state, found, read, remedy) = match &reading.read {
+        Read::Done => {
+            let window = inputs.wave.spec.window.as_ref();
+            let (state, password) = password(inputs.now, window, reading.password_expires);
+            let remedy =
+                "give the account a new password, and the Secrets with it, before the wave";
+            (state, format!("{works}{password}"), what, remedy)
+        }
+        Read::Failed(why) => (State::NoGo, shown(why).into_owned(), what, refused),
         Read::NotAsked => (
             State::Caution,
             "not asked: judged by its last snapshot".to_owned(),
             "nothing",
+            "leave out `--offline` where the sources can be reached",
         ),
     };
     Check {
-        kind: "login",
+        kind,
         subject: reading.name.clone(),
         state,
         found,
@@ -355,10 +401,37 @@ fn login(reading: &Reading) -> Check {
         at: reading.at,
         remedy: None,
     }
-    .remedy(match reading.read {
-        Read::NotAsked => "leave out `--offline` where the sources can be reached",
-        _ => "look at address, account and password, and ask again; each call logs in once",
-    })
+    .remedy(remedy)
+}
+
+/// Whether a password lasts as long as the wave needs it: an import logs in again at every step.
+fn password(
+    now: Timestamp,
+    window: Option<&WaveWindow>,
+    expires: Option<Timestamp>,
+) -> (State, String) {
+    let Some(expires) = expires else {
+        return (State::Go, String::new());
+    };
+    let after = |at: Timestamp, seconds: Seconds| {
+        let later = jiff::SignedDuration::from_secs(i64::try_from(seconds.0).unwrap_or(i64::MAX));
+        at.saturating_add(later).unwrap_or(Timestamp::MAX)
+    };
+    let end = window.map_or_else(|| after(now, WAVE_WITHOUT_WINDOW), |window| window.to);
+    if expires > after(end, PASSWORD_SOON) {
+        return (State::Go, format!("; the password lasts until {expires}"));
+    }
+    if expires > end {
+        let left = span(expires.duration_since(end).as_secs());
+        let text = format!("; the password expires at {expires}, {left} after the wave");
+        return (State::Caution, text);
+    }
+    let before = match window {
+        Some(_) => "before the window closes",
+        None => "within a day",
+    };
+    let text = format!("; the password expires at {expires}, {before}");
+    (State::NoGo, text)
 }
 
 /// What the engine says of its own logins: it looks at its source objects by itself.
@@ -647,4 +720,66 @@ fn ledger(inputs: &Inputs<'_>, target: &TargetInventory) -> Check {
     inputs
         .of_target("ledger", state, found)
         .remedy("`windrow status` says why; `windrow retry` tries again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("RFC 3339")
+    }
+
+    // A password must last until the window closes, and should last for the attempts after it.
+    #[test]
+    fn passwords() {
+        let now = at("2026-11-27T21:00:00Z");
+        let window = WaveWindow {
+            name: "weekend".into(),
+            occurrence: "2026-11-28".into(),
+            from: at("2026-11-28T21:00:00Z"),
+            to: at("2026-11-29T05:00:00Z"),
+            last_start: at("2026-11-29T04:30:00Z"),
+            rollback_reserve: None,
+        };
+        for (window, expires, state, said) in [
+            (Some(&window), None, State::Go, ""),
+            (
+                Some(&window),
+                Some("2027-01-01T00:00:00Z"),
+                State::Go,
+                "lasts until",
+            ),
+            (
+                Some(&window),
+                Some("2026-12-01T05:00:00Z"),
+                State::Caution,
+                "2 d after the wave",
+            ),
+            (
+                Some(&window),
+                Some("2026-11-29T05:00:00Z"),
+                State::NoGo,
+                "before the window closes",
+            ),
+            (
+                None,
+                Some("2026-11-28T20:00:00Z"),
+                State::NoGo,
+                "within a day",
+            ),
+            (
+                None,
+                Some("2026-11-29T21:00:00Z"),
+                State::Caution,
+                "24 h after the wave",
+            ),
+        ] {
+            let (is, text) = password(now, window, expires.map(at));
+            assert!(
+                is == state && text.contains(said),
+                "{expires:?}: {is:?}{text}"
+            );
+        }
+    }
 }

@@ -17,6 +17,7 @@ use inventory::{
     Access, Cloud, CloudError, CredentialError, CredentialSource, Credentials, Govc, GovcError,
     PullError, Vcenters,
 };
+use schemas::ids::{ObjectName, SourceName};
 use schemas::inventory::Gap;
 use schemas::site::{Source, Target};
 use schemas::suggest;
@@ -114,16 +115,7 @@ pub(crate) async fn read(
     output: &Output,
 ) -> Result<Outcome, Failure> {
     check_names(plan, &reading.names)?;
-    let pull = Puller {
-        plan,
-        reading,
-        out,
-        output,
-        secrets: OnceCell::new(),
-        bars: MultiProgress::new(),
-        vcenters: Vcenters::default(),
-        interrupted: interrupt::watch(),
-    };
+    let pull = Puller::new(plan, reading, out, output);
     let wanted =
         |name: &str| reading.names.is_empty() || reading.names.iter().any(|wanted| wanted == name);
     let site = plan.site();
@@ -149,6 +141,58 @@ pub(crate) async fn read(
     let reads = futures::stream::iter(servers).map(|(_, places)| pull.server(places));
     let failures: Vec<Vec<Failure>> = reads.buffered(SERVERS_IN_FLIGHT).collect().await;
     pull.end(failures.into_iter().flatten().collect())
+}
+
+/// Whether the engine logs in to a source with another Secret than the one that reads it, or with the
+/// one of the environment. Nobody is asked.
+pub(crate) fn engine_logs_in_otherwise(
+    plan: &LoadedPlan,
+    name: &SourceName,
+    credentials: Option<&Utf8PathBuf>,
+) -> Result<bool, Failure> {
+    let reading = Reading {
+        names: Vec::new(),
+        credentials: credentials.cloned(),
+        fresh: true,
+    };
+    let Some(source) = plan.site().sources.iter().find(|s| s.name == *name) else {
+        return Ok(false);
+    };
+    let Some(engine) = &source.credentials.engine else {
+        return Ok(false);
+    };
+    let by_environment = from_environment(plan, &reading, source)?.is_some();
+    Ok(by_environment || source.credentials.for_inventory() != Some(engine))
+}
+
+/// Logs in to a source once with the engine's Secret, and out again; when its password expires, where
+/// the server says so.
+pub(crate) async fn log_in_as_engine(
+    plan: &LoadedPlan,
+    name: &str,
+    credentials: Option<&Utf8PathBuf>,
+    output: &Output,
+) -> Result<Option<jiff::Timestamp>, Failure> {
+    let reading = Reading {
+        names: vec![name.to_owned()],
+        credentials: credentials.cloned(),
+        fresh: true,
+    };
+    check_names(plan, &reading.names)?;
+    let pull = Puller::new(plan, &reading, Utf8Path::new(""), output);
+    let mut sources = plan.site().sources.iter();
+    let source = sources.find(|source| source.name.as_str() == name);
+    let Some((source, secret)) = source.and_then(|s| Some((s, s.credentials.engine.as_ref()?)))
+    else {
+        return Ok(None);
+    };
+    let loaded = pull.secret(source, secret).await?;
+    let logged_in = inventory::log_in(source, &loaded).await;
+    let logged_in = logged_in.map_err(|error| {
+        let hint = error.hint();
+        pull_failed(error, hint)
+    })?;
+    Ok(logged_in.password_expires)
 }
 
 /// What is read.
@@ -216,7 +260,25 @@ struct Puller<'a> {
     interrupted: watch::Receiver<bool>,
 }
 
-impl Puller<'_> {
+impl<'a> Puller<'a> {
+    fn new(
+        plan: &'a LoadedPlan,
+        reading: &'a Reading,
+        out: &'a Utf8Path,
+        output: &'a Output,
+    ) -> Self {
+        Self {
+            plan,
+            reading,
+            out,
+            output,
+            secrets: OnceCell::new(),
+            bars: MultiProgress::new(),
+            vcenters: Vcenters::default(),
+            interrupted: interrupt::watch(),
+        }
+    }
+
     /// What is at one server, one after the other.
     async fn server(&self, places: Vec<Place<'_>>) -> Vec<Failure> {
         let mut failures = Vec::new();
@@ -310,12 +372,24 @@ impl Puller<'_> {
 
     /// The Secret of a source, if it names one.
     async fn credentials(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
-        if let Some(credentials) = self.environment_of(source)? {
+        let found = from_environment(self.plan, self.reading, source)?;
+        if let Some(Found {
+            credentials,
+            who,
+            way,
+        }) = found
+        {
+            self.say(&format!("{}: logs in {who}, by {way}", source.name));
             return Ok(Some(credentials));
         }
         let Some(name) = source.credentials.for_inventory() else {
             return Ok(None);
         };
+        self.secret(source, name).await.map(Some)
+    }
+
+    /// A Secret of a source, from wherever Secrets are read.
+    async fn secret(&self, source: &Source, name: &ObjectName) -> Result<Credentials, Failure> {
         let secrets = self.secrets.get_or_try_init(|| self.open_secrets()).await?;
         let namespace = self.plan.namespace();
         let loaded = secrets.load(&namespace, name).await;
@@ -327,48 +401,7 @@ impl Puller<'_> {
             who.unwrap_or_default(),
             secrets.place()
         ));
-        Ok(Some(loaded))
-    }
-
-    /// What the environment says, if it is about this very server and no Secret is given by hand.
-    fn environment_of(&self, source: &Source) -> Result<Option<Credentials>, Failure> {
-        if self.reading.credentials.is_some() {
-            return Ok(None);
-        }
-        let variable = |name: &str| std::env::var(name).ok();
-        let (credentials, who, way) = if let Some(place) = &source.vmware {
-            let govc = Govc::for_server(&place.endpoint, variable).map_err(govc_failed)?;
-            let Some(Govc { credentials }) = govc else {
-                return Ok(None);
-            };
-            let user = credentials.user().unwrap_or_default().to_owned();
-            (
-                credentials,
-                format!("`{user}`"),
-                "GOVC_* of the environment".to_owned(),
-            )
-        } else if let Some(place) = &source.openstack {
-            // The environment knows one project of a cloud; which of two it is, nobody says.
-            let same = |other: &&Source| other.openstack.as_ref() == Some(place);
-            if self.plan.site().sources.iter().filter(same).count() > 1 {
-                return Ok(None);
-            }
-            let folder = current_folder();
-            let cloud = Cloud::for_source(place, &folder, variable).map_err(cloud_failed)?;
-            let Some(Cloud {
-                credentials,
-                who,
-                way,
-            }) = cloud
-            else {
-                return Ok(None);
-            };
-            (credentials, who, way)
-        } else {
-            return Ok(None);
-        };
-        self.say(&format!("{}: logs in {who}, by {way}", source.name));
-        Ok(Some(credentials))
+        Ok(loaded)
     }
 
     /// The user of the engine's Secret, where that is not the one to read with: what that user may do
@@ -455,6 +488,63 @@ impl Puller<'_> {
         }
         Err(last)
     }
+}
+
+/// Credentials of the environment.
+struct Found {
+    credentials: Credentials,
+    /// Whose they are, in words.
+    who: String,
+    /// Where they were found, in words.
+    way: String,
+}
+
+/// What the environment says, if it is about this very server and no Secret is given by hand.
+fn from_environment(
+    plan: &LoadedPlan,
+    reading: &Reading,
+    source: &Source,
+) -> Result<Option<Found>, Failure> {
+    if reading.credentials.is_some() {
+        return Ok(None);
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let (credentials, who, way) = if let Some(place) = &source.vmware {
+        let govc = Govc::for_server(&place.endpoint, variable).map_err(govc_failed)?;
+        let Some(Govc { credentials }) = govc else {
+            return Ok(None);
+        };
+        let user = credentials.user().unwrap_or_default().to_owned();
+        (
+            credentials,
+            format!("`{user}`"),
+            "GOVC_* of the environment".to_owned(),
+        )
+    } else if let Some(place) = &source.openstack {
+        // The environment knows one project of a cloud; which of two it is, nobody says.
+        let same = |other: &&Source| other.openstack.as_ref() == Some(place);
+        if plan.site().sources.iter().filter(same).count() > 1 {
+            return Ok(None);
+        }
+        let folder = current_folder();
+        let cloud = Cloud::for_source(place, &folder, variable).map_err(cloud_failed)?;
+        let Some(Cloud {
+            credentials,
+            who,
+            way,
+        }) = cloud
+        else {
+            return Ok(None);
+        };
+        (credentials, who, way)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Found {
+        credentials,
+        who,
+        way,
+    }))
 }
 
 /// Where this user's programs keep what they can do without.

@@ -193,6 +193,34 @@ async fn pull_kind(
     }
 }
 
+/// Logs in to a source once, and out again, with what is not its reader's Secret: whether the engine
+/// will be let in. A shelf of OVA files knows no logins.
+pub async fn log_in(source: &Source, credentials: &Credentials) -> Result<LoggedIn, PullError> {
+    let name = &source.name;
+    let logged_in = async {
+        if let Some(place) = &source.vmware {
+            vsphere::log_in(name, place, credentials).await?;
+            Ok(LoggedIn::default())
+        } else if let Some(place) = &source.openstack {
+            let password_expires = openstack::log_in(name, place, credentials).await?;
+            Ok(LoggedIn { password_expires })
+        } else {
+            Ok(LoggedIn::default())
+        }
+    };
+    logged_in.await.map_err(|error| PullError::Source {
+        name: name.clone(),
+        source: Box::new(error),
+    })
+}
+
+/// What a login said of its account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// When its password expires, where the server says so.
+    pub password_expires: Option<jiff::Timestamp>,
+}
+
 /// Reads what planning needs to know of one target cluster.
 pub async fn pull_target(
     client: kube::Client,

@@ -58,6 +58,10 @@ pub struct SourceAbout {
     /// OpenStack: how it logged in, where the engine could not do the same (O13).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// OpenStack: when the account's password expires, where Keystone lets passwords expire
+    /// (`token.user.password_expires_at` of the Identity API v3). vCenter tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_expires: Option<jiff::Timestamp>,
     /// OpenStack: projects whose servers were asked for: `all`, or `own` where the account may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -93,6 +97,7 @@ impl SourceAbout {
             user: None,
             importer: None,
             identity: None,
+            password_expires: None,
             scope: None,
             token_seconds: None,
             quotas: Vec::new(),

@@ -90,6 +90,7 @@ pub(crate) fn answers(data: &[u8]) {
         tls: "plain",
         identity: None,
         token_seconds: None,
+        password_expires: None,
     };
     let inventory = inventory(origin, estate);
     assert_eq!(

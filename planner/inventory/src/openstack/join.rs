@@ -26,6 +26,7 @@ pub(super) struct Origin {
     pub(super) tls: &'static str,
     pub(super) identity: Option<Identity>,
     pub(super) token_seconds: Option<u64>,
+    pub(super) password_expires: Option<jiff::Timestamp>,
 }
 
 /// Limits of a project that an export needs room under: our name, Cinder's for the limit, Cinder's
@@ -83,6 +84,7 @@ pub(super) fn inventory(origin: Origin, mut estate: Estate) -> SourceInventory {
         identity: origin.identity,
         scope: Some(if estate.all_projects { "all" } else { "own" }.to_owned()),
         token_seconds: origin.token_seconds,
+        password_expires: origin.password_expires,
         quotas: quotas(&estate),
         counts: counts
             .map(|(what, count)| (what.to_owned(), count as u64))

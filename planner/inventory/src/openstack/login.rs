@@ -101,6 +101,8 @@ pub(super) struct Granted {
     pub(super) two_domains: Option<bool>,
     /// How long the token lives, by the server's own clock.
     pub(super) life: Option<Duration>,
+    /// When the password expires, where it does.
+    pub(super) password_expires: Option<jiff::Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +137,8 @@ struct UserName {
     name: Option<String>,
     #[serde(default)]
     domain: Option<DomainId>,
+    #[serde(default)]
+    password_expires_at: Option<String>,
 }
 
 #[derive(PartialEq, Eq, Deserialize)]
@@ -278,6 +282,7 @@ impl Login {
             Duration::try_from(life).ok()
         });
         Ok(Granted {
+            password_expires: body.user.password_expires_at.as_deref().and_then(instant),
             token: SecretString::from(token),
             two_domains: body
                 .user
@@ -364,6 +369,17 @@ impl Login {
     }
 }
 
+/// A moment as Keystone writes it. That of a password stands without a zone and is meant in UTC
+/// (`2016-11-06T15:32:17.000000`, Identity API v3). One that reads like neither is not known.
+fn instant(text: &str) -> Option<jiff::Timestamp> {
+    let in_utc = || {
+        let at: jiff::civil::DateTime = text.parse().ok()?;
+        let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(at.timestamp())
+    };
+    text.parse().ok().or_else(in_utc)
+}
+
 /// Where tokens are asked for: `/v3` is added to the endpoint unless it is there.
 fn token_url(endpoint: &str) -> Result<Url, OpenstackError> {
     let mut url = parse_url(endpoint)?;
@@ -377,6 +393,19 @@ fn token_url(endpoint: &str) -> Result<Url, OpenstackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Keystone writes the end of a password without a zone, newer ones may add it.
+    #[test]
+    fn moments_of_keystone() {
+        for (text, expected) in [
+            ("2026-11-06T15:32:17.000000", Some("2026-11-06T15:32:17Z")),
+            ("2026-11-06T15:32:17Z", Some("2026-11-06T15:32:17Z")),
+            ("soon", None),
+        ] {
+            let at = instant(text).map(|at| at.to_string());
+            assert_eq!(at.as_deref(), expected, "{text}");
+        }
+    }
 
     // Keystone's address is taken with and without its version and slash.
     #[test]

@@ -42,6 +42,19 @@ pub(crate) async fn pull(
     pull_with(http, name, place, credentials, progress).await
 }
 
+/// Logs in and gives the token back; when the password expires, where it does.
+pub(crate) async fn log_in(
+    name: &SourceName,
+    place: &OpenstackSource,
+    credentials: &Credentials,
+) -> Result<Option<jiff::Timestamp>, OpenstackError> {
+    let http = Http::new(Trust::new(Some(credentials), CA_KEY), name.as_str())?;
+    let session = within_limits(Session::open(http, place, credentials)).await?;
+    let expires = session.password_expires();
+    session.close().await;
+    Ok(expires)
+}
+
 async fn pull_with(
     http: Http,
     name: &SourceName,
@@ -58,6 +71,7 @@ async fn pull_with(
         tls: session.tls(),
         identity: session.identity_used(),
         token_seconds: session.token_seconds(),
+        password_expires: session.password_expires(),
     };
     let estate = within_limits(Box::pin(read::estate(&session, name, progress))).await;
     session.close().await;

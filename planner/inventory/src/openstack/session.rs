@@ -93,6 +93,7 @@ pub(super) struct Session {
     user: String,
     two_domains: Option<bool>,
     token_life: Option<Duration>,
+    password_expires: Option<jiff::Timestamp>,
     token: Mutex<Token>,
 }
 
@@ -139,6 +140,7 @@ impl Session {
             user: granted.user,
             two_domains: granted.two_domains,
             token_life: granted.life,
+            password_expires: granted.password_expires,
             token: Mutex::new(Token {
                 text: granted.token,
                 generation: 0,
@@ -180,6 +182,11 @@ impl Session {
     /// How long a token lives here.
     pub(super) fn token_seconds(&self) -> Option<u64> {
         self.token_life.map(|life| life.as_secs())
+    }
+
+    /// When the account's password expires, where it does.
+    pub(super) fn password_expires(&self) -> Option<jiff::Timestamp> {
+        self.password_expires
     }
 
     /// How certificates are checked.

@@ -75,6 +75,38 @@ async fn pull_through(
     progress: &dyn Progress,
     stop: impl Future<Output = Stopped>,
 ) -> Result<Pulled, VsphereError> {
+    let reading = Reading {
+        datacenter: &place.datacenter,
+        access,
+        told: &|what, count| progress.at(name.as_str(), what, count as u64),
+    };
+    logged_in(http, place, credentials, stop, async |session| {
+        reading.run(session).await
+    })
+    .await
+}
+
+/// Logs in, and out again.
+pub(crate) async fn log_in(
+    name: &SourceName,
+    place: &VmwareSource,
+    credentials: &Credentials,
+) -> Result<(), VsphereError> {
+    let trust = Trust::new(Some(credentials), CA_KEY);
+    let http = Http::new(trust, name.as_str())?;
+    let nothing = async |_: &Session<'_>| Ok(());
+    logged_in(&http, place, credentials, reason_to_stop(), nothing).await
+}
+
+/// Does `work` in a session of its own, which is ended however the work ends. Once `stop` comes back,
+/// the session answers no more.
+async fn logged_in<T>(
+    http: &Http,
+    place: &VmwareSource,
+    credentials: &Credentials,
+    stop: impl Future<Output = Stopped>,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T, VsphereError>,
+) -> Result<T, VsphereError> {
     let url = parse_url(&place.endpoint)?;
     let key = |key| {
         credentials.get(key).ok_or_else(|| VsphereError::NoKey {
@@ -87,15 +119,10 @@ async fn pull_through(
         password: key("password")?,
     };
     let (stop_session, stopped) = watch::channel(None);
-    let reading = Reading {
-        datacenter: &place.datacenter,
-        access,
-        told: &|what, count| progress.at(name.as_str(), what, count as u64),
-    };
     let work = async {
         let session = Session::connect(http, url, account, stopped).await?;
         let result = match session.log_in().await {
-            Ok(()) => reading.run(&session).await,
+            Ok(()) => work(&session).await,
             Err(error) => Err(error),
         };
         session.log_out().await;

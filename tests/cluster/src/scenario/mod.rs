@@ -12,8 +12,10 @@ mod inventory;
 mod kill;
 mod openstack;
 mod ova;
+mod ready;
 mod renamed;
 mod render;
+mod rest;
 mod vmware;
 
 use anyhow::{Result, bail};
@@ -114,6 +116,22 @@ const ALL: &[Scenario] = &[
         apart: None,
         skip: never,
         run: gates::run,
+    },
+    Scenario {
+        name: "ready",
+        title: "go or no go: approval, logins, passwords about to expire, drift and the engine's health",
+        rigs: &["harvester", "openstack"],
+        apart: None,
+        skip: never,
+        run: ready::run,
+    },
+    Scenario {
+        name: "rest",
+        title: "the rest of a run that is half done, planned by its status, with a machine that is new",
+        rigs: &["harvester"],
+        apart: None,
+        skip: never,
+        run: rest::run,
     },
     Scenario {
         name: "h",
