@@ -22,6 +22,6 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, output: &Output) -> Result<Outcome, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "windrow", &mut text);
-    output.data(&String::from_utf8_lossy(&text));
+    output.exact(&String::from_utf8_lossy(&text));
     Ok(Outcome::Done)
 }

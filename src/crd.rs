@@ -14,6 +14,6 @@ pub struct Arguments {}
 
 /// Runs the verb.
 pub fn run(_arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
-    output.data(&crd::manifests(&crd::all()));
+    output.exact(&crd::manifests(&crd::all()));
     Ok(Outcome::Done)
 }

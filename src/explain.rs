@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "{:#}\n",
             serde_json::to_value(&explained).expect("it has a JSON form")
         )),
-        Format::Yaml => output.data(&yaml::write(&explained)),
+        Format::Yaml => output.exact(&yaml::write(&explained)),
     }
     Ok(Outcome::Done)
 }

@@ -69,14 +69,13 @@ fn wrong(arguments: &Arguments, errors: &[CellError], output: &Output) -> Failur
 
 /// The cells of a CSV file, whatever separates them.
 fn table(bytes: &[u8]) -> Result<Table, TableError> {
-    // What spreadsheets put in front of UTF-8.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|_| TableError::Encoding)?;
-    let first = text.lines().next().unwrap_or_default();
-    let most = [',', ';', '\t']
-        .into_iter()
-        .max_by_key(|separator| first.matches(*separator).count());
-    let separator = most.map_or(b',', |separator| u8::try_from(separator).unwrap_or(b','));
+    let text = decoded(bytes).ok_or(TableError::Encoding)?;
+    // A line that tells Excel what separates, and is no row.
+    let told = text.strip_prefix("sep=").and_then(|rest| {
+        let separator = *rest.as_bytes().first()?;
+        Some((separator, rest.get(1..)?.trim_start_matches(['\r', '\n'])))
+    });
+    let (separator, text) = told.unwrap_or_else(|| (separator(&text), &text));
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .flexible(true)
@@ -92,11 +91,49 @@ fn table(bytes: &[u8]) -> Result<Table, TableError> {
     Ok(Table { header, rows })
 }
 
+/// The text of a file that a spreadsheet wrote: UTF-8, or UTF-16 (`Unicode Text`) behind its mark.
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let wide = |bytes: &[u8], of: fn([u8; 2]) -> u16| {
+        let (units, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = units.iter().copied().map(of).collect();
+        rest.is_empty().then(|| String::from_utf16(&units).ok())?
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        // What they put in front of UTF-8.
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        bytes => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
+/// What is most often between the names of columns, outside of their quotes.
+fn separator(text: &str) -> u8 {
+    let (mut quoted, mut counts) = (false, [(b',', 0), (b';', 0), (b'\t', 0)]);
+    for byte in text.bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => break,
+            _ if quoted => {}
+            byte => counts
+                .iter_mut()
+                .filter(|(separator, _)| *separator == byte)
+                .for_each(|(_, count)| *count += 1),
+        }
+    }
+    // Of equals the first; nothing at all means one column.
+    counts
+        .iter()
+        .rev()
+        .max_by_key(|(_, count)| *count)
+        .map_or(b',', |(separator, _)| *separator)
+}
+
 /// Why a file is no table.
 #[derive(Debug, thiserror::Error)]
 enum TableError {
-    /// Not UTF-8.
-    #[error("read the table: it is not UTF-8; save it as `CSV UTF-8`")]
+    /// Neither UTF-8 nor UTF-16.
+    #[error("read the table: it is neither UTF-8 nor UTF-16; save it as `CSV UTF-8`")]
     Encoding,
     /// Not CSV.
     #[error("read the table")]

@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         option(&mut text, arg);
     }
     verbs(&mut text, "windrow", &root);
-    output.data(&text);
+    output.exact(&text);
     Ok(Outcome::Done)
 }
 

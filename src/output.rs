@@ -81,7 +81,8 @@ impl Output {
     }
 
     /// Prints data to stdout, exactly as it is, but for characters that would hide or forge some of
-    /// it: those are written out, in JSON as JSON does it. None of our own output has any.
+    /// it, or command the pipeline that runs us: those are written out, in JSON as JSON does it.
+    /// None of our own output has any.
     pub fn data(&self, text: &str) {
         let lines = shown::lines(text);
         let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
@@ -89,7 +90,13 @@ impl Output {
             Cow::Owned(_) if is_json() => shown::json(text),
             lines => lines,
         };
-        if let Err(error) = print(io::stdout().lock(), &safe)
+        self.exact(&safe);
+    }
+
+    /// Prints data in a form of its own (YAML, XML, CSV, HTML, commands to a pipeline) to stdout,
+    /// exactly as it is: whoever wrote it has escaped what others chose.
+    pub fn exact(&self, text: &str) {
+        if let Err(error) = print(io::stdout().lock(), text)
             && error.kind() != ErrorKind::BrokenPipe
             && !self.lost.swap(true, Ordering::Relaxed)
         {

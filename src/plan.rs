@@ -151,7 +151,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                 let value = serde_json::to_value(&tradeoff).expect("it has a JSON form");
                 output.data(&format!("{value:#}\n"));
             }
-            Form::Yaml => output.data(&yaml::write(&tradeoff)),
+            Form::Yaml => output.exact(&yaml::write(&tradeoff)),
             _ => output.data(&tradeoff.text()),
         }
         return Ok(Outcome::Done);
@@ -366,14 +366,14 @@ fn next(folder: &Utf8Path) -> String {
 fn data(format: Form, found: &Found<'_>, mut report: Value, output: &Output) {
     match format {
         Form::Sarif => return output.data(&found.sarif()),
-        Form::Junit => return output.data(&found.junit()),
-        Form::Github => return output.data(&found.github()),
+        Form::Junit => return output.exact(&found.junit()),
+        Form::Github => return output.exact(&found.github()),
         Form::Table | Form::Json | Form::Yaml => {}
     }
     report["diagnostics"] = found.diagnostics.iter().map(Diagnostic::to_json).collect();
     report["findings"] = found.json().into();
     match format {
-        Form::Yaml => output.data(&yaml::write(&report)),
+        Form::Yaml => output.exact(&yaml::write(&report)),
         _ => output.data(&format!("{report:#}\n")),
     }
 }

@@ -11,6 +11,7 @@ use planner::diff::{Committed, Current};
 use planner::ready::{Check, Inputs, Read, Readiness, Reading, Role, State, ready};
 use schemas::ids::SourceName;
 use schemas::inventory::Inventory;
+use schemas::shown::shown;
 use schemas::wave::MigrationWave;
 
 use crate::cli::InputArguments;
@@ -133,15 +134,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         planned: &planned,
         diff: &diff,
     });
-    output.data(&match arguments.output {
-        Form::Table => table(&readiness, output.width().clamp(60, 100)),
+    match arguments.output {
+        Form::Table => output.data(&table(&readiness, output.width().clamp(60, 100))),
         Form::Json => {
             let json = serde_json::to_value(&readiness).expect("it has a JSON form");
-            format!("{json:#}\n")
+            output.data(&format!("{json:#}\n"));
         }
-        Form::Junit => junit(&readiness),
-        Form::Github => github(&readiness, wave.file.path.as_str()),
-    });
+        Form::Junit => output.exact(&junit(&readiness)),
+        Form::Github => output.exact(&github(&readiness, wave.file.path.as_str())),
+    }
     if readiness.go {
         return Ok(Outcome::Done);
     }
@@ -376,7 +377,7 @@ fn said(check: &Check) -> String {
     if let Some(remedy) = check.remedy {
         write!(text, "; {remedy}").expect(INFALLIBLE);
     }
-    text
+    shown(&text).into_owned()
 }
 
 /// Why nothing was judged.

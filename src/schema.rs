@@ -42,6 +42,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .into_iter()
         .find(|(kind, _)| kind == wanted)
         .expect("every kind of file has a schema");
-    output.data(&format!("{schema:#}\n"));
+    output.exact(&format!("{schema:#}\n"));
     Ok(Outcome::Done)
 }

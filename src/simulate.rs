@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             let value = serde_json::to_value(&simulation).expect("it has a JSON form");
             output.data(&format!("{value:#}\n"));
         }
-        Format::Yaml => output.data(&yaml::write(&simulation)),
+        Format::Yaml => output.exact(&yaml::write(&simulation)),
     }
     Ok(Outcome::Done)
 }

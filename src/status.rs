@@ -8,6 +8,7 @@ use executor_machine::{MachineState, MachineView, RunView, StepState};
 use jiff::Timestamp;
 use schemas::ids::{TargetName, WaveName};
 use schemas::machine::Stage;
+use schemas::shown::shown;
 use schemas::units::Seconds;
 use serde_json::{Value, json};
 
@@ -93,13 +94,14 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
     table.set_header(["wave", "VM", "state", "down", "note"]);
     for machine in &view.machines {
         let (state, note) = state(machine);
-        table.add_row([
+        let row = [
             machine.wave.to_string(),
             label(view, machine),
             state.to_owned(),
             down(machine, now).unwrap_or_default(),
             note,
-        ]);
+        ];
+        table.add_row(row.map(|cell| shown(&cell).into_owned()));
     }
     let mut text = format!("{}\n", table.trim_fmt());
     let done = view
@@ -117,7 +119,8 @@ fn table(view: &RunView, width: usize, now: Timestamp) -> String {
     .expect("a String takes everything");
     for step in &view.steps {
         let how = step_text(&step.state);
-        writeln!(text, "step {}: {}: {how}", step.name, step.title).expect("as above");
+        let title = shown(&step.title);
+        writeln!(text, "step {}: {title}: {how}", step.name).expect("as above");
     }
     for hold in &view.holds {
         writeln!(text, "wave {}: {}", hold.wave, hold_text(hold)).expect("as above");

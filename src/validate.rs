@@ -80,8 +80,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         },
         Form::Json => output.data(&json(valid, found)),
         Form::Sarif => output.data(&told.sarif()),
-        Form::Junit => output.data(&told.junit()),
-        Form::Github => output.data(&told.github()),
+        Form::Junit => output.exact(&told.junit()),
+        Form::Github => output.exact(&told.github()),
     }
     Ok(match &answer {
         Err(failure) => failure.outcome,

@@ -34,11 +34,7 @@ pub fn services(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<Option<Down>> {
     let slots = by_vm(schedule);
     let of = |names: &[WorkloadName]| {
         let vms = plan.vms.iter().filter(|vm| names.contains(&vm.workload));
-        let steps = schedule.steps.iter().filter(|step| {
-            let workload = plan.workloads.get(step.workload);
-            workload.is_some_and(|workload| names.contains(&workload.name))
-        });
-        of_vms(plan, vms, &slots, steps.map(|step| step.ends))
+        of_vms(plan, vms, &slots, steps(plan, schedule, names))
     };
     plan.services.iter().map(|s| of(&s.workloads)).collect()
 }
@@ -61,16 +57,44 @@ fn by_vm(schedule: &Schedule) -> BTreeMap<&VmKey, &Slot> {
     schedule.slots.iter().map(|slot| (&slot.vm, slot)).collect()
 }
 
-fn of_vms<'a>(
+/// From when to when something is down, by the occurrence of a window.
+pub(crate) type Spans<'s> =
+    BTreeMap<Option<(&'s WindowName, &'s OccurrenceId)>, (Seconds, Seconds)>;
+
+/// When the service of these workloads is down.
+pub(crate) fn of_service<'s>(
+    plan: &ResolvedPlan,
+    schedule: &Schedule,
+    slots: &BTreeMap<&VmKey, &'s Slot>,
+    names: &[WorkloadName],
+) -> Spans<'s> {
+    let vms = plan.vms.iter().filter(|vm| names.contains(&vm.workload));
+    spans(plan, vms, slots, steps(plan, schedule, names)).1
+}
+
+/// When the steps outside of these workloads are done.
+fn steps<'a>(
+    plan: &'a ResolvedPlan,
+    schedule: &'a Schedule,
+    names: &'a [WorkloadName],
+) -> impl Iterator<Item = Seconds> + 'a {
+    let steps = schedule.steps.iter().filter(|step| {
+        let workload = plan.workloads.get(step.workload);
+        workload.is_some_and(|workload| names.contains(&workload.name))
+    });
+    steps.map(|step| step.ends)
+}
+
+/// How many VMs there are, and when they are down.
+fn spans<'a, 's>(
     plan: &ResolvedPlan,
     vms: impl Iterator<Item = &'a ResolvedVm>,
-    slots: &BTreeMap<&VmKey, &Slot>,
+    slots: &BTreeMap<&VmKey, &'s Slot>,
     steps: impl Iterator<Item = Seconds>,
-) -> Option<Down> {
-    let mut spans: BTreeMap<Option<(&WindowName, &OccurrenceId)>, (Seconds, Seconds)> =
-        BTreeMap::new();
+) -> (usize, Spans<'s>) {
+    let mut spans: Spans<'s> = BTreeMap::new();
     let mut count = 0;
-    for (vm, slot) in vms.filter_map(|vm| Some((vm, slots.get(&vm.key)?))) {
+    for (vm, slot) in vms.filter_map(|vm| Some((vm, *slots.get(&vm.key)?))) {
         count += 1;
         let window = slot.window.as_ref().map(|w| (&w.name, &w.occurrence));
         let gate = plan.gate(vm).map(|gate| slot.times.running + gate);
@@ -87,6 +111,16 @@ fn of_vms<'a>(
             *ready = (*ready).max(ends);
         }
     }
+    (count, spans)
+}
+
+fn of_vms<'a>(
+    plan: &ResolvedPlan,
+    vms: impl Iterator<Item = &'a ResolvedVm>,
+    slots: &BTreeMap<&VmKey, &Slot>,
+    steps: impl Iterator<Item = Seconds>,
+) -> Option<Down> {
+    let (count, spans) = spans(plan, vms, slots, steps);
     Some(Down {
         vms: count,
         down: spans.values().map(|(off, ready)| *ready - *off).sum(),

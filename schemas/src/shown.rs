@@ -28,25 +28,68 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// Several lines of ours, in which `shown` escapes everything but their ends: the last look at text
-/// before it is printed.
+/// before it is printed. What a CI system would take for a command to itself is escaped too:
+/// `::error::x` where a line begins, `##[x]` and its like anywhere.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    if !text.contains(|c| c != '\n' && hides(c)) {
+    let commands = text.contains("::") || text.contains("##");
+    if !commands && !text.contains(|c| c != '\n' && hides(c)) {
         return Cow::Borrowed(text);
     }
-    let lines: Vec<Cow<'_, str>> = text.split('\n').map(shown).collect();
-    Cow::Owned(lines.join("\n"))
+    let mut changed = false;
+    let mut line = |line| {
+        let safe = no_command(shown(line));
+        changed |= matches!(safe, Cow::Owned(_));
+        safe
+    };
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(&mut line).collect();
+    if changed {
+        Cow::Owned(lines.join("\n"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A line that no runner takes for a command: GitHub's reads `::command::` after blanks, and as
+/// Azure's and `TeamCity`'s do `##[command]` and `##word[command]` in the midst of it.
+fn no_command(line: Cow<'_, str>) -> Cow<'_, str> {
+    let begins = line.trim_start().starts_with("::");
+    if !begins && !(0..line.len()).any(|at| is_marked(&line.as_bytes()[at..])) {
+        return line;
+    }
+    let mut safe = String::with_capacity(line.len() + 16);
+    let mut first = begins;
+    for (at, c) in line.char_indices() {
+        match c {
+            ':' if first => {
+                first = false;
+                safe.push_str(r"\u{3a}");
+            }
+            '#' if is_marked(&line.as_bytes()[at..]) => safe.push_str(r"\u{23}"),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether a command that stands between signs begins here: `##[`, or letters between.
+fn is_marked(rest: &[u8]) -> bool {
+    let Some(rest) = rest.strip_prefix(b"##") else {
+        return false;
+    };
+    let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic());
+    rest.get(letters.count()) == Some(&b'[')
 }
 
 /// JSON in whose strings such characters are written as `\uXXXX`: the same value to every program,
-/// and harmless on a terminal. (They stand in strings only, but for line ends.)
+/// and harmless on a terminal and in a log. (They stand in strings only, but for line ends.)
 pub fn json(text: &str) -> Cow<'_, str> {
     let hides = |c: char| c != '\n' && hides(c);
-    if !text.contains(hides) {
+    if !text.contains("##") && !text.contains(hides) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if hides(c) {
+    for (at, c) in text.char_indices() {
+        if hides(c) || c == '#' && is_marked(&text.as_bytes()[at..]) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(safe, "\\u{unit:04x}").expect("a String takes everything");
             }
@@ -68,11 +111,13 @@ pub fn csv<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> String {
     table
 }
 
-/// One cell of it. A spreadsheet takes one that begins with `=`, `+`, `-` or `@` for a formula; an
-/// apostrophe before it makes it text.
+/// One cell of it. A spreadsheet takes one that begins with `=`, `+`, `-` or `@`, in some languages also
+/// with their wide forms, for a formula; an apostrophe before it makes it text.
 fn csv_cell(text: &str) -> String {
     let text = shown(text);
-    let formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let formula = text
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     let text = if formula {
         format!("'{text}")
     } else {
@@ -86,13 +131,13 @@ fn csv_cell(text: &str) -> String {
 }
 
 /// Whether a terminal, a browser or an editor would not show the character as itself.
-fn hides(c: char) -> bool {
+pub(crate) fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}'
             | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -130,10 +175,23 @@ mod tests {
         assert!(matches!(lines("a\nb"), Cow::Borrowed(_)));
     }
 
+    // What a runner of a pipeline would obey is shown; what only looks like it is left alone.
+    #[test]
+    fn commands() {
+        assert_eq!(lines("a\n  ::error::x\n"), "a\n  \\u{3a}:error::x\n");
+        assert_eq!(
+            lines("- ::a ##[add-path]/x ##vso[y] ### [z] ## x[1]"),
+            r"- ::a \u{23}#[add-path]/x \u{23}#vso[y] ### [z] ## x[1]"
+        );
+        assert!(matches!(lines("a::b\n## c\n"), Cow::Borrowed(_)));
+        assert_eq!(json(r###"{"a":"##[x]"}"###), r#"{"a":"\u0023#[x]"}"#);
+    }
+
     // The value is the same, and nothing hidden is left.
     #[test]
     fn json_keeps_its_value() {
-        let value = serde_json::json!({ "name": "a\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}b" });
+        let value =
+            serde_json::json!({ "name": "a\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}\u{ffff}##[x]b" });
         let text = format!("{value:#}");
         let safe = json(&text);
         assert!(!safe.contains(|c| c != '\n' && hides(c)));
@@ -147,6 +205,7 @@ mod tests {
         assert_eq!(csv_cell("web"), "web");
         assert_eq!(csv_cell("=cmd()"), "'=cmd()");
         assert_eq!(csv_cell(" @SUM(A1)"), "' @SUM(A1)");
+        assert_eq!(csv_cell("＝1+1"), "'＝1+1");
         assert_eq!(csv_cell("\t=1"), "\\t=1");
         assert_eq!(csv_cell("a,\"b\"\nc"), "\"a,\"\"b\"\"\\nc\"");
     }

@@ -74,6 +74,8 @@ fn call_alike(before: &mut Inventory, after: &mut Inventory) {
 fn text(found: &[Change]) -> String {
     use std::fmt::Write as _;
 
+    use schemas::shown::shown;
+
     let mut text = String::new();
     let mut place = "";
     for change in found {
@@ -84,8 +86,8 @@ fn text(found: &[Change]) -> String {
             writeln!(text, "{place}: {heading}").expect("texts take all");
         }
         let name = change.name.as_deref().unwrap_or(&change.id);
-        let (what, change) = (change.what, &change.text);
-        let name = schemas::shown::shown(name);
+        let (what, change) = (change.what, shown(&change.text));
+        let name = shown(name);
         writeln!(text, "  {what} `{name}`: {change}").expect("texts take all");
     }
     if found.is_empty() {

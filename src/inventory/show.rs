@@ -203,7 +203,7 @@ fn table(source: &SourceInventory, width: usize) -> String {
     vms.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     for vm in &vms {
         let size: Bytes = vm.disks.iter().map(|disk| disk.capacity_bytes).sum();
-        table.add_row([
+        let row = [
             vm.display_name
                 .clone()
                 .unwrap_or_else(|| vm.name.to_string()),
@@ -216,7 +216,8 @@ fn table(source: &SourceInventory, width: usize) -> String {
             size.to_string(),
             networks(vm),
             vm.id.to_string(),
-        ]);
+        ];
+        table.add_row(row.map(|cell| schemas::shown::shown(&cell).into_owned()));
     }
     let size: Bytes = vms
         .iter()

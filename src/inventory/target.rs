@@ -287,6 +287,10 @@ fn table(columns: &[&str], right: &[usize], rows: Vec<Vec<String>>, width: usize
         let column = table.column_mut(*column).expect("the header has it");
         column.set_cell_alignment(CellAlignment::Right);
     }
+    let safe = |cell: String| schemas::shown::shown(&cell).into_owned();
+    let rows = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(safe).collect::<Vec<_>>());
     table.add_rows(rows);
     table.trim_fmt()
 }

@@ -14,7 +14,7 @@ use planner::Planned;
 use schemas::forecast::Forecast;
 use schemas::ids::{SourceName, VmId, VmName};
 use schemas::wave::MigrationWave;
-use schemas::yaml;
+use schemas::{shown, yaml};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -65,7 +65,10 @@ impl Files {
         let mut wanted: Vec<_> = rendered.waves.iter().map(wave).collect();
         let forecast =
             serde_json::to_string_pretty(&rendered.forecast).expect("the forecast has a JSON form");
-        wanted.push((beside(folder, "forecast.json"), format!("{forecast}\n")));
+        wanted.push((
+            beside(folder, "forecast.json"),
+            format!("{}\n", shown::json(&forecast)),
+        ));
         Self {
             folder: folder.to_owned(),
             wanted,

@@ -46,6 +46,44 @@ fn init() {
     assert_eq!(Folder::new().run(&["init"]).code, Some(2), "no snapshots");
 }
 
+// Whatever a spreadsheet saves: UTF-16 of either kind, a line for Excel in front, signs of other tables
+// within quotes, names over several lines, rows that end early, empty rows.
+#[test]
+fn messy_tables() {
+    let plain =
+        "\u{feff}VM\tApp, or team\tDepends on\r\nERP-DB-01\tdb\r\n\r\nerp-app-01\t\"app\"\tdb\r\n";
+    let wide = |unit: fn(u16) -> [u8; 2]| plain.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+    let folder = snapshots()
+        .file(
+            "sep.csv",
+            "sep=;\r\nVM;\"App, or\nteam\";Depends on\r\nERP-DB-01;db;\r\nerp-app-01;app;db\r\n",
+        )
+        .file("latin.csv", "");
+    for (file, bytes) in [
+        ("le.txt", wide(u16::to_le_bytes)),
+        ("be.txt", wide(u16::to_be_bytes)),
+        ("latin.csv", b"VM,App\nERP-DB-01,Gr\xf6\xdfe\n".to_vec()),
+    ] {
+        std::fs::write(folder.path().join(file), bytes).expect("written");
+    }
+    for (file, column) in [
+        ("le.txt", "workload=App, or team"),
+        ("be.txt", "workload=App, or team"),
+        ("sep.csv", "workload=App, or\nteam"),
+    ] {
+        let run = folder.run(&["import-csv", file, "--column", column, "--out", "-"]);
+        assert_eq!(run.code, Some(0), "{run}");
+        assert!(
+            run.stdout
+                .contains("- name: app\n    dependsOn:\n    - db\n"),
+            "{run}"
+        );
+    }
+    let run = folder.run(&["import-csv", "latin.csv", "--out", "-"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stderr.contains("save it as `CSV UTF-8`"), "{run}");
+}
+
 // A spreadsheet with a mark in front, semicolons and Windows' line ends; and one with mistakes.
 #[test]
 fn import_csv() {

@@ -66,7 +66,10 @@ fn files() {
     let text = fs::read_to_string(folder.path().join("notices/erp.txt")).expect("a mail");
     insta::assert_snapshot!(text);
     let comment = fs::read_to_string(folder.path().join("notices/erp.md")).expect("a comment");
-    assert!(!comment.contains("<script>CHG"), "{comment}");
+    assert!(
+        comment.contains("- Change: `<script>CHG0034567</script>`\n"),
+        "{comment}"
+    );
     let again = folder.run(&["notice", "."]);
     assert_eq!(again.stderr.matches("unchanged").count(), 6, "{again}");
 }

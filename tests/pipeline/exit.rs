@@ -59,6 +59,7 @@ fn hashes(folder: &Path, below: &str, found: &mut BTreeMap<String, String>) {
 fn by_hashes() {
     let folder = folder(&estate::inventory(None, &[]));
     let said = done(&folder, &["plan"]);
+    std::fs::create_dir(folder.path().join("reports")).expect("made");
     for target in ["hv1", "hv2"] {
         for tool in ["argocd", "flux", "plain"] {
             let out = format!("rendered/{target}/{tool}");
@@ -73,7 +74,20 @@ fn by_hashes() {
         }
     }
     let mut found = BTreeMap::new();
-    for below in ["inventory", "waves", "rendered"] {
+    for form in ["markdown", "csv", "html"] {
+        done(
+            &folder,
+            &[
+                "report",
+                "--output",
+                form,
+                "--out",
+                &format!("reports/{form}"),
+            ],
+        );
+    }
+    done(&folder, &["notice"]);
+    for below in ["inventory", "notices", "reports", "waves", "rendered"] {
         hashes(folder.path(), below, &mut found);
     }
     let mut text = said;
@@ -81,10 +95,10 @@ fn by_hashes() {
     let mut folders: BTreeMap<&str, Vec<(&String, &String)>> = BTreeMap::new();
     for (path, hash) in &found {
         let parts: Vec<&str> = path.splitn(4, '/').collect();
-        let depth = if parts[0] == "rendered" {
-            3
-        } else {
-            parts.len().min(2)
+        let depth = match parts[0] {
+            "rendered" => 3,
+            "notices" | "reports" => 1,
+            _ => parts.len().min(2),
         };
         let end = parts[..depth].join("/").len();
         folders.entry(&path[..end]).or_default().push((path, hash));

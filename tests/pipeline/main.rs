@@ -2,7 +2,7 @@
 //! forecast that are checked in are byte for byte those that it writes, and what it says is a
 //! snapshot.
 //!
-//! After a change that is meant: `windrow plan plans/NAME`, and `cargo insta accept` (or
+//! After a change that is meant: `cargo xtask gen --plans`, and `cargo insta accept` (or
 //! `INSTA_UPDATE=always`) for what is said; then read the diff as a reviewer would.
 
 mod exit;
@@ -72,6 +72,32 @@ fn as_checked_in() {
             code, 0,
             "run `windrow plan {plan}` and look at the difference:\n{talk}"
         );
+    }
+}
+
+// The reports that are checked in are those of the plans: the comment on a pull request, the table, and
+// of two of them the page.
+#[test]
+fn reported() {
+    for plan in ["plans/erp", "plans/ova-shelf", "plans/pilot"] {
+        for (form, file) in [
+            ("markdown", "report.md"),
+            ("csv", "report.csv"),
+            ("html", "report.html"),
+        ] {
+            let path = root().join(plan).join(file);
+            if form == "html" && !path.exists() {
+                assert_eq!(plan, "plans/ova-shelf", "{plan} has a page");
+                continue;
+            }
+            let (code, said, talk) = windrow(&["report", plan, "--output", form, "--out", "-"]);
+            assert_eq!(code, 0, "{talk}");
+            let held = std::fs::read_to_string(&path).expect("a report is beside the plan");
+            assert!(
+                held == said,
+                "{plan}/{file} is another one: run `cargo xtask gen --plans` and look at the difference"
+            );
+        }
     }
 }
 

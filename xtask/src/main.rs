@@ -8,6 +8,7 @@ mod estate;
 mod exit;
 mod gates;
 mod generated;
+mod plans;
 mod sim;
 
 use std::io::Write as _;
@@ -35,6 +36,9 @@ enum Task {
 struct Gen {
     #[command(flatten)]
     files: generated::Arguments,
+    /// And what the program writes beside the example plans: waves, forecasts, reports, manifests
+    #[arg(long, conflicts_with = "check")]
+    plans: bool,
     #[command(subcommand)]
     other: Option<GenOther>,
 }
@@ -86,7 +90,12 @@ fn run() -> anyhow::Result<bool> {
             }
             true
         }
-        Task::Gen(Gen { files, .. }) => generated::run(root, &files)?,
+        Task::Gen(Gen { files, plans, .. }) => {
+            if plans {
+                plans::run(root)?;
+            }
+            generated::run(root, &files)?
+        }
         Task::Sim(arguments) => sim::run(&arguments),
     })
 }

@@ -7,6 +7,7 @@ use schemas::finding::Severity;
 use schemas::ids::{Namespace, ObjectName, TargetName, VmKey};
 use schemas::inventory::SourceKind;
 use schemas::machine::Stage;
+use schemas::shown::shown;
 
 use super::finder::{Finder, Outcome};
 use super::table::Check;
@@ -142,7 +143,7 @@ fn label_fault(name: &str) -> Option<String> {
     } else if !odd.is_empty() {
         let odd: Vec<String> = odd
             .into_iter()
-            .map(|c| c.escape_debug().to_string())
+            .map(|c| shown(&c.to_string()).into_owned())
             .collect();
         Some(format!("`{name}` has {}", list(&odd)))
     } else if characters > LABEL_CHARACTERS_MAX {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use schemas::finding::Finding;
+use schemas::shown::lines;
 
 use super::text::{field, headline, summary, wave_line, workload_rows};
 use super::{PlanDiff, VmDiff, VmFate};
@@ -43,7 +44,7 @@ pub fn render(diff: &PlanDiff) -> String {
             text.push_str(
                 "\nThere is more than a comment holds; `windrow diff` tells all of it.\n",
             );
-            return text;
+            return lines(&text).into_owned();
         }
         text.push_str(&part);
     }
@@ -67,7 +68,7 @@ pub fn render(diff: &PlanDiff) -> String {
             text.push_str(&part);
         }
     }
-    text
+    lines(&text).into_owned()
 }
 
 fn fits(text: &str, part: &str) -> bool {

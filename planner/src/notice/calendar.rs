@@ -104,7 +104,8 @@ fn event(notice: &Notice, cut: &Cut, origin: Timestamp) -> Vec<String> {
     let instant = |time| notice.instant(time).unwrap_or(origin);
     let service = notice.service.as_str();
     let mut description = words::text(notice);
-    if let Some(closes) = cut.closes {
+    // A gate may hold later, and people may be done later, than the window allows a guest to go down.
+    if let Some(closes) = cut.closes.filter(|closes| instant(cut.ends) <= *closes) {
         write!(
             description,
             "\nAt the latest it is over when the window closes, at {} UTC.\n",

@@ -16,6 +16,7 @@ use schemas::ids::{Namespace, OccurrenceId, PlanName, VmKey, WindowName, Workloa
 use schemas::shown::shown;
 use schemas::units::Seconds;
 
+use crate::downtime;
 use crate::pipeline::Planned;
 use crate::report::LeftOut;
 use crate::resolve::{ResolvedPlan, ResolvedService};
@@ -44,6 +45,8 @@ pub struct Notice {
     pub budget: Option<Seconds>,
     /// When it is down, by time; none where nothing of it moves.
     pub cuts: Vec<Cut>,
+    /// What people do of it, by time.
+    pub steps: Vec<Step>,
     /// What will be different, and of how many machines.
     pub losses: Vec<(&'static str, usize)>,
     /// What was found and is neither waived nor for information: severity, machine and what.
@@ -61,10 +64,21 @@ pub struct Cut {
     pub closes: Option<Timestamp>,
     /// First guest off.
     pub starts: Seconds,
-    /// Last machine ready.
+    /// Last machine ready and its gate holding, last step outside done.
     pub ends: Seconds,
     /// Its machines by the time at which they go off.
     pub machines: Vec<Machine>,
+}
+
+/// A step outside of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done, safe to show.
+    pub title: String,
+    /// It may begin.
+    pub starts: Seconds,
+    /// It should be done.
+    pub ends: Seconds,
 }
 
 /// One machine of a service.
@@ -81,7 +95,7 @@ pub struct Machine {
 }
 
 impl Cut {
-    /// From the first guest off to the last machine ready.
+    /// From the first guest off until the last of it is done.
     pub fn downtime(&self) -> Seconds {
         self.ends.saturating_sub(self.starts)
     }
@@ -142,6 +156,19 @@ fn notice(
             ready,
         });
     }
+    // What the plan's own report calls its downtime: gates and steps outside belong to it.
+    let down = downtime::of_service(plan, &planned.schedule, slots, &service.workloads);
+    for (window, cut) in &mut cuts {
+        if let Some((_, ends)) = down.get(window) {
+            cut.ends = *ends;
+        }
+    }
+    let steps = report.steps.iter().filter(|step| own(&step.step));
+    let steps = steps.map(|step| Step {
+        title: shown(&step.title).into_owned(),
+        starts: step.starts,
+        ends: step.ends,
+    });
     let mut cuts: Vec<Cut> = cuts.into_values().collect();
     for cut in &mut cuts {
         cut.machines
@@ -193,6 +220,7 @@ fn notice(
         time_zone: report.time_zone.clone(),
         downtime: cuts.iter().map(Cut::downtime).sum(),
         budget: service.budget.map(|budget| budget.0),
+        steps: steps.collect(),
         losses: losses.collect(),
         findings: findings.collect(),
         left_out: left_out.map(said).collect(),

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Cut, Notice};
+use schemas::shown::lines;
+
+use super::{Cut, Notice, Step};
 use crate::diagnostic::count;
-use crate::markdown::{cell, plain, span};
+use crate::markdown::{cell, plain, span, words};
 use crate::report::Clock;
 
 const INFALLIBLE: &str = "a String takes everything";
@@ -79,7 +81,7 @@ pub fn markdown(notice: &Notice) -> String {
         plain(&headline(notice))
     );
     for (what, value) in about(notice) {
-        writeln!(text, "- {what}: {}", plain(&value)).expect(INFALLIBLE);
+        writeln!(text, "- {what}: {}", words(&value)).expect(INFALLIBLE);
     }
     for cut in &notice.cuts {
         write!(
@@ -105,6 +107,13 @@ pub fn markdown(notice: &Notice) -> String {
         }
         more(&mut text, cut.machines.len());
     }
+    if !notice.steps.is_empty() {
+        text.push_str("\n## Done by people\n\n");
+        for step in &notice.steps {
+            writeln!(text, "- {}: {}", words(&step.title), span_of(&clock, step))
+                .expect(INFALLIBLE);
+        }
+    }
     if !notice.losses.is_empty() {
         text.push_str("\n## What will be different\n\n");
         for (title, number) in &notice.losses {
@@ -125,7 +134,7 @@ pub fn markdown(notice: &Notice) -> String {
         }
         more(&mut text, notice.left_out.len());
     }
-    text
+    lines(&text).into_owned()
 }
 
 /// For a mail.
@@ -156,6 +165,12 @@ pub fn text(notice: &Notice) -> String {
         }
         more(&mut text, cut.machines.len());
     }
+    if !notice.steps.is_empty() {
+        text.push_str("\nDone by people\n");
+        for step in &notice.steps {
+            writeln!(text, "  {}: {}", step.title, span_of(&clock, step)).expect(INFALLIBLE);
+        }
+    }
     if !notice.losses.is_empty() {
         text.push_str("\nWhat will be different\n");
         for (title, number) in &notice.losses {
@@ -177,7 +192,16 @@ pub fn text(notice: &Notice) -> String {
         more(&mut text, notice.left_out.len());
     }
     // Durations keep together by a space that not every mail shows.
-    text.replace('\u{a0}', " ")
+    lines(&text.replace('\u{a0}', " ")).into_owned()
+}
+
+/// When a step outside is to be done.
+fn span_of(clock: &Clock, step: &Step) -> String {
+    format!(
+        "{} to {}",
+        clock.moment(step.starts),
+        clock.until(step.starts, step.ends)
+    )
 }
 
 /// Says how many there are beside those that are listed.

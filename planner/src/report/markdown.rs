@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use schemas::finding::{Finding, Severity};
-use schemas::shown::shown;
+use schemas::shown::{lines, shown};
 
 use super::{Clock, PlanReport};
 use crate::check::table;
@@ -47,7 +47,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         }
         text.push_str(&part);
     }
-    text
+    lines(&text).into_owned()
 }
 
 /// How much, when it is done, how long anything is down, and what is wrong, in one line.
@@ -146,7 +146,6 @@ fn services(report: &PlanReport) -> Vec<String> {
         )
         .expect(INFALLIBLE);
     }
-    text.push('\n');
     vec![text]
 }
 
@@ -168,7 +167,6 @@ fn steps(report: &PlanReport) -> Vec<String> {
         )
         .expect(INFALLIBLE);
     }
-    text.push('\n');
     vec![text]
 }
 
@@ -279,7 +277,7 @@ fn at_once(report: &PlanReport) -> Vec<String> {
     }
     let at_once = &report.all_at_once;
     vec![format!(
-        "Applied all at once, the same {} VMs would be down for {} on average and {} at most, and \
+        "\nApplied all at once, the same {} VMs would be down for {} on average and {} at most, and \
          need {} of scratch.\n",
         report.vms, at_once.downtime_mean, at_once.downtime_worst, at_once.scratch
     )]
@@ -333,15 +331,16 @@ fn group(
 ) -> String {
     let title = table::check(code).map_or("", |check| check.title);
     let waived = findings.iter().filter(|f| f.waived_by.is_some()).count();
+    // What is waived everywhere stops nobody.
+    let (word, some) = match waived {
+        0 => (severity.to_string(), String::new()),
+        all if all == findings.len() => ("waived".to_owned(), String::new()),
+        some => (severity.to_string(), format!(", {some} waived")),
+    };
     let mut text = format!(
-        "\n<details><summary>{severity} {code}: {}: {}{}</summary>\n\n",
+        "\n<details><summary>{word} {code}: {}: {}{some}</summary>\n\n",
         plain(title),
         count(findings.len(), "time"),
-        if waived > 0 {
-            format!(", {waived} waived")
-        } else {
-            String::new()
-        }
     );
     if let Some(first) = findings.first() {
         writeln!(text, "{}\n", plain(&first.remedy)).expect(INFALLIBLE);

@@ -151,12 +151,12 @@ fn services(text: &mut String, report: &PlanReport) {
         let budget = service.budget.map(|budget| budget.to_string());
         let times = match service.occurrences {
             0 | 1 => String::new(),
-            n => format!(" in {n} nights"),
+            n => format!(" in {n} parts"),
         };
         rows.push([
             service.name.to_string(),
             service.vms.to_string(),
-            service.owner.clone().unwrap_or_default(),
+            clipped(service.owner.as_deref().unwrap_or_default()),
             clock.moment(service.starts),
             clock.until(service.starts, service.ends),
             format!("{}{times}", service.downtime),
@@ -194,11 +194,24 @@ fn steps(text: &mut String, report: &PlanReport) {
             step.step.to_string(),
             clock.moment(step.starts),
             clock.until(step.starts, step.ends),
-            schemas::shown::shown(&step.title).into_owned(),
+            clipped(&step.title),
         ]
     }));
     text.push('\n');
     table_of(text, &rows, |_| true);
+}
+
+/// Most characters of what people write that a cell of a table holds; `-o json` has all of it.
+const CELL_CHARACTERS_MAX: usize = 48;
+
+/// Somebody else's words in a cell: in one line, and no wider than others can be read beside.
+fn clipped(text: &str) -> String {
+    let text = shown(text);
+    if text.chars().count() <= CELL_CHARACTERS_MAX {
+        return text.into_owned();
+    }
+    let kept: String = text.chars().take(CELL_CHARACTERS_MAX - 1).collect();
+    format!("{kept}…")
 }
 
 fn names<T: ToString>(names: &[T]) -> String {
@@ -298,7 +311,7 @@ fn outcome(text: &mut String, report: &PlanReport) {
     let least = whole(clock.moment(report.ends_at_least));
     let gap = match report.gap_percent {
         0 => "no schedule ends earlier".to_owned(),
-        gap => format!("no schedule can end before {least}: at most {gap} % are left"),
+        gap => format!("no schedule can end before {least}: at most {gap} % could be saved"),
     };
     paragraph(text, "  ", &format!("{times}; {gap}"));
     band(text, report, &clock);
@@ -344,17 +357,16 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
     let missed = match band.late_missed {
         0 => String::new(),
         n => format!(
-            ", and {} would miss {} window then",
+            "; were all of them slow, {} would move in a later window than planned",
             count(usize::try_from(n).unwrap_or(usize::MAX), "VM"),
-            if n == 1 { "its" } else { "their" }
         ),
     };
     let chain = match report.critical_path.len() {
         0 | 1 => String::new(),
-        n => format!("; a chain of {n} imports decides it"),
+        n => format!("; a chain of {n} imports decides the end"),
     };
     let prose = format!(
-        "ends between {} and {}{missed}{chain}",
+        "ends between {} and {}, by how fast imports turn out{missed}{chain}",
         whole(clock.moment(band.early)),
         whole(clock.then(band.early, band.late))
     );

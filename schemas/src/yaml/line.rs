@@ -1,9 +1,9 @@
 //! A value on one line of YAML, for texts that are not written from a type: templates and drafts.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::is_text;
+use crate::shown::hides;
 
 /// A text as a scalar on one line, in a block or in a flow: bare where every reader takes it for
 /// text, or else in double quotes. What is bare has nothing but ASCII letters, digits, `-`, `_`, `.`,
@@ -18,23 +18,28 @@ pub fn scalar(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON as YAML on one line: what a YAML reader takes for a line break, for nothing, or does not take
-/// at all is escaped. All of that can only stand in strings.
+/// at all is escaped, and so is what would hide or reorder what stands around it. All of that can only
+/// stand in strings.
 pub fn json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {
-                write!(text, "\\u{:04x}", u32::from(c)).expect("a String takes everything");
-            }
-            c => text.push(c),
+        if hides(c) && c != '\n' {
+            text.push_str(&escape(c));
+        } else {
+            text.push(c);
         }
     }
     text
+}
+
+/// A character by its number, as it stands between YAML's double quotes.
+pub(super) fn escape(c: char) -> String {
+    let number = u32::from(c);
+    if number > 0xffff {
+        format!("\\U{number:08x}")
+    } else {
+        format!("\\u{number:04x}")
+    }
 }
 
 fn is_bare(text: &str) -> bool {

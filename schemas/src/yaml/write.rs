@@ -1,9 +1,12 @@
 //! Writing files: quoted wherever a reader might misread, and always the same bytes.
 
+use granit_parser::{Event, Parser};
 use serde::Serialize;
 
+use super::line::escape;
 use crate::crd::{SCHEMA_URL, schema_file_name};
 use crate::file::File;
+use crate::shown::hides;
 use crate::wave::MigrationWave;
 
 /// `value` as YAML, without a header.
@@ -13,7 +16,46 @@ use crate::wave::MigrationWave;
 pub fn write<T: Serialize>(value: &T) -> String {
     // Block scalars are left out: line breaks inside one are easy to lose in a merge.
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    serde_saphyr::to_string_with_options(value, options).expect("our types have a YAML form")
+    let text =
+        serde_saphyr::to_string_with_options(value, options).expect("our types have a YAML form");
+    visible(text)
+}
+
+/// The same values, written so that no character hides, reorders or forges what a reviewer sees: a text
+/// with such a character stands in double quotes, and the character as its number.
+fn visible(text: String) -> String {
+    let is_hidden = |c| hides(c) && c != '\n';
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    let mut safe = String::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for event in Parser::new_from_str(&text) {
+        let (event, span) = event.expect("what was written can be read");
+        let Event::Scalar(value, ..) = event else {
+            continue;
+        };
+        let ends = (span.start.byte_offset(), span.end.byte_offset());
+        let (Some(start), Some(end)) = ends else {
+            continue;
+        };
+        if !text[start..end].contains(is_hidden) {
+            continue;
+        }
+        safe.push_str(&text[from..start]);
+        safe.push('"');
+        for c in value.chars() {
+            match c {
+                '"' | '\\' => safe.extend(['\\', c]),
+                c if hides(c) => safe.push_str(&escape(c)),
+                c => safe.push(c),
+            }
+        }
+        safe.push('"');
+        from = end;
+    }
+    safe.push_str(&text[from..]);
+    safe
 }
 
 /// `value` as a file: first the line that tells editors its schema, then `notes` as comments, then
