@@ -23,7 +23,7 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::load::{self, Loaded, LoadedPlan};
 use crate::output::Output;
-use crate::progress::{Progress, hold_text, label, short};
+use crate::progress::{Progress, hold_text, label, of_plan, short};
 use crate::target;
 use crate::{interrupt, runtime};
 
@@ -291,14 +291,8 @@ async fn run_waves(
     for wave in waves {
         put::wave(cluster, &wave.value).await?;
     }
-    let scope = Scope::Plan {
-        namespace: plan.namespace(),
-        plan: plan.name(),
-        waves: waves
-            .iter()
-            .map(|wave| WaveName::new(wave.value.name_any()))
-            .collect(),
-    };
+    let waves = waves.iter().map(|wave| &wave.value);
+    let scope = Scope::of_plan(plan.namespace(), plan.name(), waves);
     let mut progress = Progress::new(output, plan.name().as_str());
     drive(
         cluster,
@@ -343,7 +337,10 @@ fn finished(view: &RunView, output: &Output) -> Outcome {
         let why = match &machine.state {
             MachineState::Done => continue,
             MachineState::Failed(why) => format!("failed: {why}"),
-            MachineState::Blocked { by, name } => format!("held back: `{name}` ({by}) failed"),
+            MachineState::Blocked { by, name, plan } => {
+                let plan = of_plan(plan.as_ref());
+                format!("held back: `{name}` ({by}){plan} failed")
+            }
             MachineState::Waiting(wait) => {
                 format!("not begun: waits for {}", crate::progress::wait_text(wait))
             }

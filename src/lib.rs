@@ -27,6 +27,7 @@ pub mod inventory;
 pub mod load;
 pub mod man;
 mod notice;
+mod others;
 pub mod output;
 pub mod plan;
 pub mod progress;

@@ -23,6 +23,7 @@ use crate::cli::InputArguments;
 use crate::diagnostic::{Diagnostic, Level, SourceFile, Spot};
 use crate::facts::{self, LoadedTable};
 use crate::failure::Failure;
+use crate::others;
 use crate::plan::files;
 use crate::target;
 
@@ -227,7 +228,7 @@ pub fn inputs(
     })?;
     inventory.knowledge = knowledge(&mut plan, arguments.as_of)?;
     let waves = target::waves_folder(&plan, waves);
-    let committed = files::committed(&waves, &plan)?;
+    let committed = files::committed(&waves, &plan.name())?;
     inventory.knowledge.committed = files::names(&committed);
     // It says how imports of different waves come between each other, and one that cannot be read
     // (as with the marks of a merge) says nothing.
@@ -242,10 +243,13 @@ pub fn inputs(
     })
 }
 
-/// Reads the tables of facts that the site of a plan names.
+/// Reads the tables of facts that the site of a plan names, and the other plans that it waits for.
 pub fn knowledge(loaded: &mut LoadedPlan, as_of: Option<Date>) -> Result<Knowledge, Failure> {
+    let others = others::read(loaded)?;
     let mut knowledge = Knowledge {
         as_of,
+        plans: others.plans,
+        plans_below: others.below,
         ..Knowledge::default()
     };
     let (folder, prefix) = match &loaded.site_file {
@@ -333,7 +337,7 @@ fn site(name: &str, plan: &Loaded<MigrationPlan>) -> Result<Loaded<MigrationSite
 
 /// The folder of the file at `path` and those above it, up to the root of the repository; written
 /// relative to where we are as far as that goes.
-fn folders_up(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+pub(crate) fn folders_up(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
     let here = |source| {
         Failure::misused(LoadError::Read {
             path: path.to_owned(),
@@ -357,7 +361,7 @@ fn folders_up(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
     Ok(folders)
 }
 
-fn folder_of(path: &Utf8Path) -> &Utf8Path {
+pub(crate) fn folder_of(path: &Utf8Path) -> &Utf8Path {
     match path.parent() {
         Some(folder) if folder != "" => folder,
         _ => Utf8Path::new("."),

@@ -75,7 +75,9 @@ impl<'o> Progress<'o> {
             MachineState::Active(stage) => stage_name(*stage).to_owned(),
             MachineState::Done => format!("running{}", downtime(machine)),
             MachineState::Failed(why) => format!("failed: {why}"),
-            MachineState::Blocked { name, .. } => format!("held back: `{name}` failed"),
+            MachineState::Blocked { name, plan, .. } => {
+                format!("held back: `{name}`{} failed", of_plan(plan.as_ref()))
+            }
         };
         let before = self.machines.insert(machine.record.clone(), text.clone());
         if !self.began && machine.state == MachineState::Done {
@@ -284,6 +286,12 @@ fn downtime(machine: &MachineView) -> String {
     }
 }
 
+/// ` of plan …`, where it is another one.
+pub fn of_plan(plan: Option<&At>) -> String {
+    plan.map(|plan| format!(" of plan `{plan}`"))
+        .unwrap_or_default()
+}
+
 /// What a machine waits for, in words.
 pub fn wait_text(wait: &Wait) -> String {
     match wait {
@@ -291,6 +299,7 @@ pub fn wait_text(wait: &Wait) -> String {
         Wait::Wave => "its wave".to_owned(),
         Wait::Dependency { on } => format!("`{on}` to run"),
         Wait::Gate { on } => format!("the gate of `{on}`"),
+        Wait::Plan(other) => other.to_string(),
         Wait::Step { step, title } => format!("the step `{step}`: {title}"),
         Wait::Barrier { name, on } => format!("`{on}` to run ({name})"),
         Wait::TooLate { latest } => {

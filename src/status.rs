@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use executor::{Scope, drive::look};
 use executor_machine::{MachineState, MachineView, RunView, StepState};
 use jiff::Timestamp;
-use schemas::ids::{TargetName, WaveName};
+use schemas::ids::TargetName;
 use schemas::machine::Stage;
 use schemas::shown::shown;
 use schemas::units::Seconds;
@@ -17,9 +17,8 @@ use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::load;
 use crate::output::Output;
-use crate::progress::{hold_text, label, stage_name, wait_text};
+use crate::progress::{hold_text, label, of_plan, stage_name, wait_text};
 use crate::{runtime, target};
-use kube::ResourceExt as _;
 
 /// Show how far a plan is
 ///
@@ -62,14 +61,8 @@ async fn show(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure
     let name = target::choose(&plan, arguments.target.as_ref(), &waves)?;
     let cluster = target::connect(&plan, &name).await?;
     cluster.check().await.map_err(target::failed)?;
-    let scope = Scope::Plan {
-        namespace: plan.namespace(),
-        plan: plan.name(),
-        waves: waves
-            .iter()
-            .map(|wave| WaveName::new(wave.value.name_any()))
-            .collect(),
-    };
+    let waves = waves.iter().map(|wave| &wave.value);
+    let scope = Scope::of_plan(plan.namespace(), plan.name(), waves);
     let view = look(&cluster, scope).await.map_err(target::failed)?;
     if view.machines.is_empty() {
         output.say(&format!(
@@ -138,7 +131,10 @@ fn state(machine: &MachineView) -> (&'static str, String) {
         MachineState::Active(stage) => (stage_name(*stage), String::new()),
         MachineState::Done => ("running", String::new()),
         MachineState::Failed(why) => ("failed", why.clone()),
-        MachineState::Blocked { by, name } => ("held back", format!("`{name}` ({by}) failed")),
+        MachineState::Blocked { by, name, plan } => {
+            let plan = of_plan(plan.as_ref());
+            ("held back", format!("`{name}` ({by}){plan} failed"))
+        }
     }
 }
 

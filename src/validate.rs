@@ -15,9 +15,9 @@ use crate::output::Output;
 
 /// Check a plan and its site, offline
 ///
-/// Reads the two files only: no inventory, no network. Unknown fields, wrong units, names that
-/// nothing bears, circles of dependencies and values that YAML readers take differently are errors,
-/// each with file, line, column and a hint.
+/// Reads the two files only, and those of other plans whose workloads are waited for: no inventory,
+/// no network. Unknown fields, wrong units, names that nothing bears, circles of dependencies and
+/// values that YAML readers take differently are errors, each with file, line, column and a hint.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -141,7 +141,9 @@ fn needs_inventory(problem: &Problem) -> bool {
         | Problem::NoSnapshot(_)
         | Problem::OtherSnapshot { .. }
         | Problem::IdTwice { .. }
-        | Problem::NoScratchSize { .. } => true,
+        | Problem::NoScratchSize { .. }
+        | Problem::NotPlanned { .. }
+        | Problem::NotForetold { .. } => true,
         _ => false,
     }
 }

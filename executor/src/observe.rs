@@ -19,7 +19,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use schemas::approval::{ApprovalSpec, WaveApproval};
 use schemas::ids::{Namespace, PlanName, TargetName, WaveName};
 use schemas::machine::MachineMigration;
@@ -56,12 +56,47 @@ pub enum Scope {
         plan: PlanName,
         /// The waves.
         waves: BTreeSet<WaveName>,
+        /// Namespaces of other plans whose workloads these wait for.
+        others: BTreeSet<Namespace>,
     },
     /// `controller`: every wave for a target.
     Target(TargetName),
 }
 
 impl Scope {
+    /// `apply` and `status`: these waves of a plan.
+    pub fn of_plan<'w>(
+        namespace: Namespace,
+        plan: PlanName,
+        waves: impl IntoIterator<Item = &'w MigrationWave>,
+    ) -> Self {
+        let (mut names, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for wave in waves {
+            names.insert(WaveName::new(wave.name_any()));
+            let machines = wave.spec.prerequisites.iter().map(|it| &it.workload);
+            let steps = wave.spec.steps.iter().map(|it| &it.name);
+            let elsewhere = machines.chain(steps).filter_map(|it| it.namespace());
+            others.extend(elsewhere.cloned());
+        }
+        Self::Plan {
+            namespace,
+            plan,
+            waves: names,
+            others,
+        }
+    }
+
+    /// Where ledger and approvals are looked at: everywhere if that is allowed, else here; the own
+    /// namespace first. None: everywhere or not at all.
+    fn namespaces(&self) -> Vec<&Namespace> {
+        match self {
+            Self::Plan {
+                namespace, others, ..
+            } => std::iter::once(namespace).chain(others).collect(),
+            Self::Target(_) => Vec::new(),
+        }
+    }
+
     fn namespace(&self) -> Option<&Namespace> {
         match self {
             Self::Plan { namespace, .. } => Some(namespace),
@@ -75,6 +110,7 @@ impl Scope {
                 namespace,
                 plan,
                 waves,
+                ..
             } => {
                 at.namespace == *namespace
                     && wave.spec.plan == *plan
@@ -146,8 +182,10 @@ pub struct Watches {
     scope: Scope,
     waves: Arc<Table<WavePart>>,
     plans: Arc<Table<PlanPart>>,
-    approvals: Arc<Table<ApprovalSpec>>,
-    records: Arc<Table<Record>>,
+    /// Of all namespaces, or one table for each that is looked at, the own one first.
+    approvals: Vec<Arc<Table<ApprovalSpec>>>,
+    /// The same.
+    records: Vec<Arc<Table<Record>>>,
     imports: Arc<Table<Import>>,
     images: Arc<Table<Image>>,
     machines: Arc<Table<TargetMachine>>,
@@ -167,6 +205,7 @@ impl Watches {
         let client = cluster.client();
         let cluster_uid = cluster.uid().await?;
         let own = scope.namespace();
+        let namespaces = scope.namespaces();
         let mut starter = Starter {
             client,
             changed: Arc::new(Notify::new()),
@@ -183,10 +222,10 @@ impl Watches {
                 .watch::<MigrationPlan, _>(own, &cached, parts::plan)
                 .await?,
             approvals: starter
-                .watch::<WaveApproval, _>(own, &cached, parts::approval)
+                .widest::<WaveApproval, _>(&namespaces, &cached, parts::approval)
                 .await?,
             records: starter
-                .widest::<MachineMigration, _>(own, &fresh, parts::record)
+                .widest::<MachineMigration, _>(&namespaces, &fresh, parts::record)
                 .await?,
             imports: starter
                 .watch::<VirtualMachineImport, _>(None, &fresh, parts::import)
@@ -207,8 +246,9 @@ impl Watches {
                 .watch::<OvaSource, _>(own, &cached, parts::ova)
                 .await?,
             stops: starter
-                .widest::<ConfigMap, _>(own, &stop, parts::stop)
-                .await?,
+                .widest::<ConfigMap, _>(own.as_slice(), &stop, parts::stop)
+                .await?
+                .swap_remove(0),
             cluster_uid,
             scope,
             changed: starter.changed,
@@ -220,8 +260,8 @@ impl Watches {
     pub(crate) fn synced(&self) -> bool {
         self.waves.synced()
             && self.plans.synced()
-            && self.approvals.synced()
-            && self.records.synced()
+            && self.approvals.iter().all(|table| table.synced())
+            && self.records.iter().all(|table| table.synced())
             && self.imports.synced()
             && self.images.synced()
             && self.machines.synced()
@@ -241,8 +281,8 @@ impl Watches {
         let all = [
             ("MigrationWave", self.waves.trouble()),
             ("MigrationPlan", self.plans.trouble()),
-            ("WaveApproval", self.approvals.trouble()),
-            ("MachineMigration", self.records.trouble()),
+            ("WaveApproval", trouble_of(&self.approvals)),
+            ("MachineMigration", trouble_of(&self.records)),
             ("VirtualMachineImport", self.imports.trouble()),
             ("VirtualMachineImage", self.images.trouble()),
             ("VirtualMachine", self.machines.trouble()),
@@ -266,7 +306,8 @@ impl Watches {
             }
         }
         match write.kind {
-            Kind::Record => shows(&self.records, write),
+            // We write in our own namespace alone.
+            Kind::Record => shows(&self.records[0], write),
             Kind::Import => shows(&self.imports, write),
             Kind::Image => shows(&self.images, write),
             Kind::Wave => shows(&self.waves, write),
@@ -302,8 +343,8 @@ impl Watches {
             observed: Observed {
                 cluster_uid: self.cluster_uid.clone(),
                 waves,
-                approvals: self.approvals.parts(),
-                records: self.records.parts(),
+                approvals: parts_of(&self.approvals),
+                records: parts_of(&self.records),
                 imports: self.imports.parts(),
                 images: self.images.parts(),
                 machines: self.machines.parts(),
@@ -380,24 +421,38 @@ impl Starter<'_> {
         Ok(table)
     }
 
-    /// As [`Self::watch`], in all namespaces where that is allowed.
+    /// As [`Self::watch`], in all namespaces where that is allowed, else in each of these. At least one
+    /// table.
     async fn widest<K, P>(
         &mut self,
-        namespace: Option<&Namespace>,
+        namespaces: &[&Namespace],
         config: &watcher::Config,
         reduce: fn(K) -> P,
-    ) -> Result<Arc<Table<P>>, Error>
+    ) -> Result<Vec<Arc<Table<P>>>, Error>
     where
         K: Watched,
         P: Clone + Send + 'static,
     {
         match self.watch(None, config, reduce).await {
-            Err(Error::Forbidden { .. }) if namespace.is_some() => {
-                self.watch(namespace, config, reduce).await
+            Err(Error::Forbidden { .. }) if !namespaces.is_empty() => {
+                let mut tables = Vec::with_capacity(namespaces.len());
+                for namespace in namespaces {
+                    tables.push(self.watch(Some(namespace), config, reduce).await?);
+                }
+                Ok(tables)
             }
-            answer => answer,
+            answer => Ok(vec![answer?]),
         }
     }
+}
+
+/// What all tables have together.
+fn parts_of<P: Clone>(tables: &[Arc<Table<P>>]) -> BTreeMap<At, P> {
+    tables.iter().flat_map(|table| table.parts()).collect()
+}
+
+fn trouble_of<P: Clone>(tables: &[Arc<Table<P>>]) -> Option<(Duration, String)> {
+    tables.iter().find_map(|table| table.trouble())
 }
 
 /// Pauses between tries: doubled each time, from the start again once something was heard.

@@ -143,6 +143,7 @@ mod tests {
         let blocked = || Blocked {
             by: "shelf/x".parse().expect("a key"),
             name: "x".into(),
+            plan: None,
         };
         for (states, holds, expected) in [
             (vec![Done, Done], vec![], "True Succeeded"),

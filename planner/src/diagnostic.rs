@@ -292,6 +292,58 @@ pub enum Problem {
         /// Member by member; the last one is the first one again.
         cycle: Vec<String>,
     },
+    /// Another plan that is not there.
+    #[error("no `plan.yaml`{} holds a plan `{plan}`", below.as_ref().map(|below| format!(" below `{below}`")).unwrap_or_default())]
+    NoPlan {
+        /// The plan as written.
+        plan: String,
+        /// Where it was looked for.
+        below: Option<String>,
+        /// The most similar plan that is there.
+        nearest: Option<String>,
+    },
+    /// Another plan that is there twice.
+    #[error("two files hold a plan `{plan}`: `{}` and `{}`", paths[0], paths[1])]
+    PlanTwice {
+        /// The plan as written.
+        plan: String,
+        /// The two.
+        paths: [String; 2],
+    },
+    /// This plan, named as if it were another one.
+    #[error("`{asked}` is of this plan")]
+    OwnPlan {
+        /// As written.
+        asked: String,
+        /// The workload alone.
+        workload: String,
+    },
+    /// A workload of another plan that is in no wave.
+    #[error("`{workload}` is in no wave of its plan, so nobody knows which machines it has")]
+    NotPlanned {
+        /// The workload as written.
+        workload: String,
+        /// Its plan's file.
+        path: String,
+    },
+    /// A workload of another plan whose times nobody foretold.
+    #[error("the forecast of its plan does not say when `{workload}` is done")]
+    NotForetold {
+        /// The workload as written.
+        workload: String,
+        /// Its plan's file.
+        path: String,
+    },
+    /// Two plans without a clock in common.
+    #[error("when `{workload}` is done cannot be told on this plan's clock: {}", if *theirs { format!("the forecast beside `{path}` counts from no instant") } else { "this plan has no `start`".to_owned() })]
+    NoCommonClock {
+        /// The workload as written.
+        workload: String,
+        /// Its plan's file.
+        path: String,
+        /// It is the other plan that lacks a start.
+        theirs: bool,
+    },
     /// A name that several VMs bear where one is meant.
     #[error("{} VMs of `{source_name}` are called `{name}`", ids.len())]
     Ambiguous {
@@ -492,6 +544,12 @@ impl Problem {
             Self::ClaimedTwice { .. } => "claimed-twice",
             Self::EmptyWorkload { .. } => "empty-workload",
             Self::Cycle { .. } => "cycle",
+            Self::NoPlan { .. } => "no-plan",
+            Self::PlanTwice { .. } => "plan-twice",
+            Self::OwnPlan { .. } => "own-plan",
+            Self::NotPlanned { .. } => "not-planned",
+            Self::NotForetold { .. } => "not-foretold",
+            Self::NoCommonClock { .. } => "no-common-clock",
             Self::Ambiguous { .. } | Self::AmbiguousVm { .. } => "ambiguous",
             Self::NotSelected(_) => "not-selected",
             Self::MachineTwice(_) => "machine-twice",
@@ -568,6 +626,12 @@ impl Problem {
                 "a VM is moved once: narrow one of the two selectors".to_owned()
             }
             Self::Cycle { .. } => "remove one `dependsOn` of the circle".to_owned(),
+            Self::NoPlan { .. }
+            | Self::PlanTwice { .. }
+            | Self::OwnPlan { .. }
+            | Self::NotPlanned { .. }
+            | Self::NotForetold { .. }
+            | Self::NoCommonClock { .. } => return self.hint_on_plans(),
             Self::Ambiguous { ids, .. } => {
                 format!("write `id:` instead of `name:`, one of {}", list(ids))
             }
@@ -623,6 +687,32 @@ impl Problem {
             | Self::WorkloadInTwoWaves { .. }
             | Self::StepInWave { .. }
             | Self::WorkloadInTwoServices { .. } => return None,
+        })
+    }
+
+    /// The same, where it is about another plan.
+    fn hint_on_plans(&self) -> Option<String> {
+        Some(match self {
+            Self::NoPlan { nearest, .. } => match nearest {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "put both plans below the folder of their site, each as `plan.yaml` in a folder \
+                         of its own; a plan in another namespace is written `NAMESPACE/PLAN/WORKLOAD`"
+                    .to_owned(),
+            },
+            Self::PlanTwice { .. } => "give one of them another name or namespace".to_owned(),
+            Self::OwnPlan { workload, .. } => format!("write `{workload}`"),
+            Self::NotPlanned { path, .. } => format!("run `windrow plan {path}` first"),
+            Self::NotForetold { path, .. } => format!(
+                "run `windrow plan {path}` again; of machines that run already, `windrow inventory \
+                 pull` brings the target's word"
+            ),
+            Self::NoCommonClock { theirs: true, path, .. } => format!(
+                "give `{path}` a `start`, and run `windrow plan {path}` again"
+            ),
+            Self::NoCommonClock { .. } => {
+                "set `start`, as in `start: \"2026-11-28T00:00:00+01:00\"`".to_owned()
+            }
+            _ => return None,
         })
     }
 }

@@ -126,6 +126,9 @@ impl It<'_> {
         if windows.is_empty() {
             return self.swallowed(window);
         }
+        if let Some(told) = self.before_another_plan(window, windows) {
+            return told;
+        }
         if let Some(told) = self.before_its_dependency(window, windows) {
             return told;
         }
@@ -233,6 +236,37 @@ impl It<'_> {
             ),
             remedy: format!(
                 "pin `{before}` to an earlier occurrence, or `{}` to one after it",
+                self.workload.name
+            ),
+        })
+    }
+
+    /// What it waits for in another plan is predicted to be done when too little is left of its windows.
+    fn before_another_plan(&self, window: &ResolvedWindow, own: &[Window]) -> Option<Told> {
+        let before = self.plan.before(self.workload);
+        let others = before.others.into_iter().filter_map(|name| {
+            let done = self.plan.others.get(name)?.done?;
+            Some((self.plan.since_start(done), name))
+        });
+        let (done, other) = others.max()?;
+        let fits = |w: &Window| {
+            let start = w.from.max(done);
+            start < w.last_start && start + self.job.cut_p90 + w.reserve <= w.to
+        };
+        if own.iter().any(fits) {
+            return None;
+        }
+        let (clock, name) = (self.clock(), &window.name);
+        Some(Told {
+            evidence: format!(
+                "waits for `{other}`, which its plan predicts to be done at {}; nothing of `{name}` \
+                 that it may use leaves the {} that it takes at its worst after that",
+                clock.moment(done),
+                self.job.cut_p90
+            ),
+            remedy: format!(
+                "let `{other}` be done earlier in its plan, pin `{}` to an occurrence after it, or \
+                 give `{name}` one",
                 self.workload.name
             ),
         })

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Severity;
 use crate::ids::{SourceName, VmId, VmName};
+use crate::other::OtherPlan;
 use crate::units::Days;
 
 /// A CSV file with a row for each VM and a column for each fact.
@@ -108,6 +109,10 @@ pub struct Knowledge {
     pub as_of: Option<Date>,
     /// The VMs of the committed waves, by source and name: what was reviewed.
     pub committed: BTreeMap<SourceName, BTreeMap<VmName, BTreeSet<VmId>>>,
+    /// The other plans of the estate; only where workloads of one are waited for.
+    pub plans: Vec<OtherPlan>,
+    /// Where those were looked for, for people.
+    pub plans_below: Option<String>,
 }
 
 /// A table of facts.

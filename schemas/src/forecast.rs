@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PlanName, TargetName, VmKey, VmName, WaveName, WorkloadName};
+use crate::ids::{PlanName, TargetName, VmKey, VmName, WaveName, WorkloadName, WorkloadRef};
 use crate::units::{Bytes, Seconds};
 
 /// The schema named in the file.
@@ -28,8 +28,21 @@ pub struct Forecast {
     /// Steps outside, by start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepForecast>,
+    /// Workloads of other plans that are waited for, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherForecast>,
     /// Scratch, by target.
     pub scratch: Vec<ScratchForecast>,
+}
+
+/// A workload of another plan that something here waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherForecast {
+    /// Which.
+    pub workload: WorkloadRef,
+    /// When its own plan predicts it to be done, counted from this forecast's origin.
+    pub done: Seconds,
 }
 
 /// Predicted times of a step outside, counted from the forecast's origin.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PlanName, WorkloadName};
+use crate::ids::{PlanName, WorkloadName, WorkloadRef};
 use crate::units::{Seconds, Span};
 
 /// What each machine of a workload must show, once it runs, before those that depend on it start.
@@ -120,15 +120,15 @@ pub struct HostPort {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaveStep {
-    /// Its workload's name.
-    pub name: WorkloadName,
+    /// Its workload's name; `PLAN/NAME` or `NAMESPACE/PLAN/NAME` where it is of another plan.
+    pub name: WorkloadRef,
     /// What is done, for people.
     #[schemars(length(min = 1, max = 255))]
     pub title: String,
     /// Workloads that must be done first: each is in `prerequisites` or another of the steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    pub depends_on: Vec<WorkloadName>,
+    pub depends_on: Vec<WorkloadRef>,
     /// How it is known to be done.
     pub done: StepDone,
 }

@@ -205,3 +205,142 @@ impl JsonSchema for VmKey {
         json_schema!({ "type": "string", "maxLength": 308, "pattern": "^[^/]+/.+$" })
     }
 }
+
+/// A plan by name: in the namespace that is given, else in that of whoever names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlanRef {
+    /// Its namespace, where that is another one.
+    pub namespace: Option<Namespace>,
+    /// Its name.
+    pub name: PlanName,
+}
+
+impl fmt::Display for PlanRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
+/// A workload that others wait for: `db` of the same plan, `infra/ad` of another one in the same
+/// namespace, `network/infra/ad` of one in another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkloadRef {
+    /// The plan; absent: the one that names it.
+    pub plan: Option<PlanRef>,
+    /// The workload.
+    pub name: WorkloadName,
+}
+
+impl WorkloadRef {
+    /// The workload, if it is of the plan that names it.
+    pub fn own(&self) -> Option<&WorkloadName> {
+        self.plan.is_none().then_some(&self.name)
+    }
+
+    /// The namespace of its plan, where that is another one.
+    pub fn namespace(&self) -> Option<&Namespace> {
+        self.plan.as_ref()?.namespace.as_ref()
+    }
+}
+
+impl fmt::Display for WorkloadRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.plan {
+            Some(plan) => write!(f, "{plan}/{}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
+impl From<&str> for WorkloadRef {
+    /// Takes the text as it is; what its form must be is checked by the file's schema.
+    fn from(text: &str) -> Self {
+        let (plan, name) = match text.rsplit_once('/') {
+            None => (None, text),
+            Some((plan, name)) => {
+                let (namespace, plan) = match plan.split_once('/') {
+                    None => (None, plan),
+                    Some((namespace, plan)) => (Some(Namespace::from(namespace)), plan),
+                };
+                let name_of_plan = PlanName::from(plan);
+                let plan = PlanRef {
+                    namespace,
+                    name: name_of_plan,
+                };
+                (Some(plan), name)
+            }
+        };
+        Self {
+            plan,
+            name: WorkloadName::from(name),
+        }
+    }
+}
+
+impl From<WorkloadName> for WorkloadRef {
+    fn from(name: WorkloadName) -> Self {
+        Self { plan: None, name }
+    }
+}
+
+impl PartialEq<WorkloadName> for WorkloadRef {
+    fn eq(&self, other: &WorkloadName) -> bool {
+        self.own() == Some(other)
+    }
+}
+
+impl PartialEq<&str> for WorkloadRef {
+    fn eq(&self, other: &&str) -> bool {
+        let other = Self::from(*other);
+        *self == other
+    }
+}
+
+impl Serialize for WorkloadRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkloadRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from(String::deserialize(deserializer)?.as_str()))
+    }
+}
+
+impl JsonSchema for WorkloadRef {
+    fn schema_name() -> Cow<'static, str> {
+        "WorkloadRef".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 169, "pattern": WORKLOAD_REF })
+    }
+}
+
+/// The form of a [`WorkloadRef`].
+pub(crate) const WORKLOAD_REF: &str =
+    "^([a-z0-9]([-a-z0-9]*[a-z0-9])?/){0,2}[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What is written is what was read, with and without plan and namespace.
+    #[test]
+    fn workloads_of_other_plans() {
+        for text in ["db", "infra/ad", "network/infra/ad"] {
+            assert_eq!(WorkloadRef::from(text).to_string(), text);
+        }
+        let far = WorkloadRef::from("network/infra/ad");
+        assert_eq!(far.namespace(), Some(&Namespace::from("network")));
+        assert_eq!((far.own(), far.name.as_str()), (None, "ad"));
+        assert_eq!(WorkloadRef::from("db"), WorkloadName::from("db"));
+        assert_ne!(WorkloadRef::from("infra/db"), WorkloadName::from("db"));
+    }
+}

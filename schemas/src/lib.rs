@@ -29,6 +29,7 @@ pub mod inventory;
 pub mod machine;
 pub mod natural;
 pub mod objects;
+pub mod other;
 pub mod plan;
 pub mod select;
 pub mod shown;

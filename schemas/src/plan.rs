@@ -11,7 +11,7 @@ use crate::finding::Severity;
 use crate::gate::{External, Gate};
 use crate::ids::{
     Namespace, ObjectName, OccurrenceId, SourceName, TargetName, VmId, VmName, WindowName,
-    WorkloadName,
+    WorkloadName, WorkloadRef,
 };
 use crate::site::SiteSpec;
 use crate::units::{Quantity, Span};
@@ -142,10 +142,11 @@ pub struct Workload {
     #[schemars(length(max = 1000))]
     pub exclude: Vec<Selector>,
     /// Workloads that must all be done first: their machines run and their gates hold, or the step
-    /// is done.
+    /// is done. `NAME` is one of this plan, `PLAN/NAME` one of another plan in the same namespace,
+    /// `NAMESPACE/PLAN/NAME` one of a plan in another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    pub depends_on: Vec<WorkloadName>,
+    pub depends_on: Vec<WorkloadRef>,
     /// What each of its machines must show, once it runs, before those that depend on it start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{SourceName, VmId, VmName, WorkloadName};
+use crate::ids::{SourceName, VmId, VmName, WorkloadRef};
 
 /// Which VMs of a source. The source and at least one field; all that are given must hold.
 ///
@@ -141,10 +141,11 @@ pub struct WorkloadsFrom {
         regex(pattern = "^[-a-z0-9]*(\\{key\\})?[-a-z0-9]*$")
     )]
     pub namespace: Option<String>,
-    /// Workloads that all of these wait for.
+    /// Workloads that all of these wait for; `PLAN/NAME` or `NAMESPACE/PLAN/NAME` is one of another
+    /// plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    pub depends_on: Vec<WorkloadName>,
+    pub depends_on: Vec<WorkloadRef>,
 }
 
 /// VMs that are left where they are, on purpose.

@@ -13,7 +13,7 @@ use crate::conditions::{CommonStatus, initial_status};
 use crate::gate::{Gate, WaveStep};
 use crate::ids::{
     Digest, Namespace, ObjectName, OccurrenceId, PlanName, SourceName, SourceNetworkName,
-    TargetName, TargetNetworkName, VmKey, VmName, WindowName, WorkloadName,
+    TargetName, TargetNetworkName, VmKey, VmName, WindowName, WorkloadName, WorkloadRef,
 };
 use crate::site::{Admission, ApprovalPolicy, Assumptions, NicModel, OnFailure};
 use crate::units::{Quantity, Span};
@@ -185,7 +185,7 @@ pub struct WaveWorkload {
     /// Workloads that must all be done first; each is listed in `prerequisites` or in `steps`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    pub depends_on: Vec<WorkloadName>,
+    pub depends_on: Vec<WorkloadRef>,
     /// What its machines must show before those that depend on them start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -196,8 +196,9 @@ pub struct WaveWorkload {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Prerequisite {
-    /// Its name.
-    pub workload: WorkloadName,
+    /// Its name; `PLAN/NAME` or `NAMESPACE/PLAN/NAME` where it is of another plan, whose records are
+    /// in that plan's namespace.
+    pub workload: WorkloadRef,
     /// Its machines, sorted.
     #[schemars(length(max = 5000))]
     pub machines: Vec<PrerequisiteMachine>,

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use kube::ResourceExt as _;
 use planner::Planned;
 use schemas::forecast::Forecast;
-use schemas::ids::{SourceName, VmId, VmName};
+use schemas::ids::{PlanName, SourceName, VmId, VmName};
 use schemas::wave::MigrationWave;
 use schemas::{shown, yaml};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Files {
         plan: &LoadedPlan,
         keep: &[(String, &'static str)],
     ) -> Result<Vec<FileChange>, Failure> {
-        let stale = stale(&self.folder, plan, &self.wanted)?;
+        let stale = stale(&self.folder, &plan.name(), &self.wanted)?;
         let mut changes = Vec::with_capacity(self.wanted.len());
         for (path, content) in self.wanted {
             let same = match fs::read_to_string(&path) {
@@ -143,7 +143,7 @@ fn beside(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
 /// Waves of this plan in `folder` that `plan` wrote once and that are not wanted, by path.
 fn stale(
     folder: &Utf8Path,
-    plan: &LoadedPlan,
+    plan: &PlanName,
     wanted: &[(Utf8PathBuf, String)],
 ) -> Result<Vec<(Utf8PathBuf, MigrationWave)>, Failure> {
     let failed = |source| {
@@ -161,7 +161,7 @@ fn stale(
         if path.extension() != Some("yaml") || wanted.iter().any(|(wanted, _)| *wanted == path) {
             continue;
         }
-        if let Some(wave) = ours(&path).filter(|wave| wave.spec.plan == plan.name()) {
+        if let Some(wave) = ours(&path).filter(|wave| wave.spec.plan == *plan) {
             found.push((path, wave));
         }
     }
@@ -169,11 +169,8 @@ fn stale(
     Ok(found)
 }
 
-/// The waves of this plan in `folder` that `plan` wrote, by file name.
-pub(crate) fn committed(
-    folder: &Utf8Path,
-    plan: &LoadedPlan,
-) -> Result<Vec<MigrationWave>, Failure> {
+/// The waves of a plan in `folder` that `windrow plan` wrote, by file name.
+pub(crate) fn committed(folder: &Utf8Path, plan: &PlanName) -> Result<Vec<MigrationWave>, Failure> {
     let found = stale(folder, plan, &[])?;
     Ok(found.into_iter().map(|(_, wave)| wave).collect())
 }

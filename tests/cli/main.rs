@@ -10,6 +10,7 @@ mod help;
 mod hostile;
 mod no_place;
 mod notice;
+mod other_plans;
 mod outputs;
 mod ready;
 mod selecting;

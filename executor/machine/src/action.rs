@@ -9,8 +9,9 @@
 //! - an action that fails is dropped, never kept for later: the next step says it again.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use schemas::ids::{Namespace, ObjectName, VmKey, VmName, WaveName, WorkloadName};
+use schemas::ids::{Namespace, ObjectName, VmKey, VmName, WaveName, WorkloadName, WorkloadRef};
 use schemas::machine::{Attempt, MachineSpec, MachineStatus, Stage};
 use schemas::units::Bytes;
 use schemas::upstream::VirtualMachineImportSpec;
@@ -261,7 +262,33 @@ pub enum MachineState {
         by: VmKey,
         /// That one's name.
         name: VmName,
+        /// Its plan, where that is another one.
+        plan: Option<At>,
     },
+}
+
+/// A machine of another plan that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its workload, as the wave calls it.
+    pub workload: WorkloadRef,
+    /// Its record.
+    pub record: At,
+    /// How far it is; absent: nobody has begun with it.
+    pub stage: Option<Stage>,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.stage {
+            None => "not begun there",
+            Some(Stage::Running) => "it runs, and its gate does not hold yet",
+            Some(Stage::Withdrawn) => "taken back there",
+            Some(_) => "on its way there",
+        };
+        let (record, workload) = (&self.record.name, &self.workload);
+        write!(f, "`{record}` of `{workload}`, another plan: {how}")
+    }
 }
 
 /// What a machine waits for.
@@ -281,10 +308,12 @@ pub enum Wait {
         /// Which.
         on: VmKey,
     },
+    /// A machine of another plan that does not run yet, or whose gate does not hold.
+    Plan(Elsewhere),
     /// A step outside that is not done.
     Step {
-        /// Its workload's name.
-        step: WorkloadName,
+        /// Its workload's name, with its plan where that is another one.
+        step: WorkloadRef,
         /// What is done, for people.
         title: String,
     },

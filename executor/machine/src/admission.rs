@@ -16,7 +16,7 @@ use schemas::site::Assumptions;
 use schemas::units::{Bytes, Seconds};
 use schemas::upstream::ImportState;
 
-use crate::action::{Action, HoldReason, Wait};
+use crate::action::{Action, Elsewhere, HoldReason, Wait};
 use crate::clock::{Alarm, after, before, between};
 use crate::ledger::{self, Entry, Ledger};
 use crate::observed::{At, Import, Observed};
@@ -90,11 +90,16 @@ impl Gate<'_> {
         }
         let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
         if let Some(missing) = standing::missing(at, wave, import, self.ledger) {
-            let on = missing.vm.clone();
-            let entry = self.ledger.get(&spec::record_at(at, &missing.record));
-            return Some(match entry.map(Entry::stage) {
-                Some(Stage::Running) => Wait::Gate { on },
-                _ => Wait::Dependency { on },
+            let on = missing.machine.vm.clone();
+            let stage = self.ledger.get(&missing.record_at).map(Entry::stage);
+            return Some(match (missing.elsewhere, stage) {
+                (Some(workload), stage) => Wait::Plan(Elsewhere {
+                    workload: workload.clone(),
+                    record: missing.record_at,
+                    stage,
+                }),
+                (None, Some(Stage::Running)) => Wait::Gate { on },
+                (None, _) => Wait::Dependency { on },
             });
         }
         let steps = standing::steps_before(wave, import);

@@ -53,7 +53,8 @@ use crate::standing::{Machine, Standing};
 use crate::steps::Steps;
 
 pub use action::{
-    Action, Hold, HoldReason, MachineState, MachineView, RunView, Step, StepState, StepView, Wait,
+    Action, Elsewhere, Hold, HoldReason, MachineState, MachineView, RunView, Step, StepState,
+    StepView, Wait,
 };
 pub use observed::{
     At, Image, Import, Observed, Probe, Probed, Record, SourceObject, SourceSpec, StopMode,

@@ -3,7 +3,7 @@
 //! What is made here is complete: an import is never written again after its creation (Q06).
 
 use jiff::Timestamp;
-use schemas::ids::ObjectName;
+use schemas::ids::{ObjectName, WorkloadRef};
 use schemas::machine::{Attempt, MachineSpec, import_name};
 use schemas::objects;
 use schemas::upstream::VirtualMachineImportSpec;
@@ -55,4 +55,10 @@ pub(crate) fn source_of<'a>(wave: &'a Wave, import: &WaveImport) -> Option<&'a W
 /// Where the record of `record`, of the wave at `at`, is: beside the wave.
 pub(crate) fn record_at(at: &At, record: &ObjectName) -> At {
     At::new(at.namespace.clone(), record.clone())
+}
+
+/// Where the record of a machine of `workload` is, as the wave at `at` calls it: beside its plan.
+pub(crate) fn record_of(at: &At, workload: &WorkloadRef, record: &ObjectName) -> At {
+    let namespace = workload.namespace().unwrap_or(&at.namespace);
+    At::new(namespace.clone(), record.clone())
 }

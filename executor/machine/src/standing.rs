@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use schemas::gate::WaveStep;
-use schemas::ids::{VmKey, VmName, WorkloadName};
+use schemas::ids::{VmKey, VmName, WorkloadName, WorkloadRef};
 use schemas::machine::Stage;
 use schemas::natural::natural;
 use schemas::units::Bytes;
@@ -37,6 +37,7 @@ pub(crate) enum Standing {
     Blocked {
         by: VmKey,
         name: VmName,
+        plan: Option<At>,
     },
     /// It may be admitted, as far as it alone is concerned.
     Candidate,
@@ -149,7 +150,7 @@ pub(crate) fn obstacle(
 pub(crate) fn waits_for<'a>(
     wave: &'a Wave,
     import: &'a WaveImport,
-) -> impl Iterator<Item = (&'a WorkloadName, Option<&'a [PrerequisiteMachine]>)> {
+) -> impl Iterator<Item = (&'a WorkloadRef, Option<&'a [PrerequisiteMachine]>)> {
     let names = before(wave, import).into_iter();
     names
         .filter(|name| !steps::is_step(wave, name))
@@ -167,11 +168,10 @@ pub(crate) fn steps_before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'
 }
 
 /// The workloads that `import` waits for, steps among them, and those that these wait for.
-fn before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'a WorkloadName> {
+fn before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'a WorkloadRef> {
     let spec = &wave.spec;
     let own = spec.workloads.iter().find(|w| w.name == import.workload);
-    let mut names: Vec<&WorkloadName> =
-        own.map_or_else(Vec::new, |w| w.depends_on.iter().collect());
+    let mut names: Vec<&WorkloadRef> = own.map_or_else(Vec::new, |w| w.depends_on.iter().collect());
     let mut next = 0;
     while let Some(name) = names.get(next) {
         let step = spec.steps.iter().find(|step| step.name == **name);
@@ -185,18 +185,51 @@ fn before<'a>(wave: &'a Wave, import: &'a WaveImport) -> Vec<&'a WorkloadName> {
     names
 }
 
-/// The first machine that `import` waits for and that does not run yet, or whose gate does not hold.
+/// A machine that an import waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Awaited<'a> {
+    pub machine: &'a PrerequisiteMachine,
+    /// Its workload, where that is of another plan.
+    pub elsewhere: Option<&'a WorkloadRef>,
+    pub record_at: At,
+}
+
+/// The machines that `import` waits for by its workload.
+fn awaited<'a>(
+    at: &'a At,
+    wave: &'a Wave,
+    import: &'a WaveImport,
+) -> impl Iterator<Item = Awaited<'a>> {
+    waits_for(wave, import).flat_map(move |(workload, machines)| {
+        let machines = machines.unwrap_or_default().iter();
+        machines.map(move |machine| Awaited {
+            machine,
+            elsewhere: workload.plan.is_some().then_some(workload),
+            record_at: spec::record_of(at, workload, &machine.record),
+        })
+    })
+}
+
+/// The first machine that `import` waits for and that does not run yet, or whose gate does not hold;
+/// one of its own plan before one of another.
 pub(crate) fn missing<'a>(
-    at: &At,
+    at: &'a At,
     wave: &'a Wave,
     import: &'a WaveImport,
     ledger: &Ledger<'_>,
-) -> Option<&'a PrerequisiteMachine> {
-    waits_for(wave, import)
-        .filter_map(|(_, machines)| machines)
-        .flatten()
-        .chain(&import.after)
-        .find(|machine| !is_done(at, machine, ledger))
+) -> Option<Awaited<'a>> {
+    let single = import.after.iter().map(|machine| Awaited {
+        machine,
+        elsewhere: None,
+        record_at: spec::record_at(at, &machine.record),
+    });
+    let all = awaited(at, wave, import).chain(single);
+    let mut open = all.filter(|it| !is_done(&it.record_at, ledger));
+    let mut first = open.next()?;
+    if first.elsewhere.is_some() {
+        first = open.find(|it| it.elsewhere.is_none()).unwrap_or(first);
+    }
+    Some(first)
 }
 
 /// The first machine that the whole wave of `import` waits for and that does not run yet, with the
@@ -208,7 +241,8 @@ pub(crate) fn barrier<'a>(
     ledger: &Ledger<'_>,
 ) -> Option<(&'a WorkloadName, &'a PrerequisiteMachine)> {
     barriers(wave, import).find_map(|barrier| {
-        let missing = barrier.machines.iter().find(|m| !is_done(at, m, ledger))?;
+        let is_open = |m: &&PrerequisiteMachine| !is_done(&spec::record_at(at, &m.record), ledger);
+        let missing = barrier.machines.iter().find(is_open)?;
         Some((&barrier.name, missing))
     })
 }
@@ -219,9 +253,9 @@ fn barriers<'a>(wave: &'a Wave, import: &WaveImport) -> impl Iterator<Item = &'a
     wave.spec.barriers.iter().filter(binds)
 }
 
-/// Its machine runs, and its gate holds.
-pub(crate) fn is_done(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_>) -> bool {
-    let entry = ledger.get(&spec::record_at(at, &machine.record));
+/// The machine of the record at `at` runs, and its gate holds.
+pub(crate) fn is_done(at: &At, ledger: &Ledger<'_>) -> bool {
+    let entry = ledger.get(at);
     entry.is_some_and(|entry| {
         entry.stage() == Stage::Running && gate::passage(entry) == Passage::Free
     })
@@ -230,18 +264,20 @@ pub(crate) fn is_done(at: &At, machine: &PrerequisiteMachine, ledger: &Ledger<'_
 /// Marks those that wait for one that failed, however far away. Names the one that failed, not
 /// those in between: that is where a person can do something.
 fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
-    let mut failed: BTreeMap<At, (VmKey, VmName)> = BTreeMap::new();
+    // With the plan that it is of.
+    let mut failed: BTreeMap<At, (VmKey, VmName, At)> = BTreeMap::new();
     for entry in ledger.entries.values() {
         let is_shut = entry.stage() == Stage::Running && gate::passage(entry) == Passage::Failed;
         if is_shut || matches!(entry.stage(), Stage::Failed | Stage::Held) {
             let spec = &entry.record.spec;
-            failed.insert(entry.at.clone(), (spec.vm.clone(), spec.name.clone()));
+            let plan = At::new(entry.at.namespace.clone(), spec.plan.as_str());
+            failed.insert(entry.at.clone(), (spec.vm.clone(), spec.name.clone(), plan));
         }
     }
     for machine in machines.iter() {
         if let Standing::Failed(_) = machine.standing {
             let import = machine.import;
-            let who = (import.vm.clone(), import.name.clone());
+            let who = (import.vm.clone(), import.name.clone(), plan_of(machine));
             failed.insert(machine.record_at.clone(), who);
         }
     }
@@ -256,10 +292,7 @@ fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
             }
             let (at, wave, import) = (machine.wave_at, machine.wave, machine.import);
             let culprit = known.entry((at, &import.workload)).or_insert_with(|| {
-                waits_for(wave, import)
-                    .filter_map(|(_, machines)| machines)
-                    .flatten()
-                    .find_map(|m| failed.get(&spec::record_at(at, &m.record)).cloned())
+                awaited(at, wave, import).find_map(|it| failed.get(&it.record_at).cloned())
             });
             let mut single = import.after.iter();
             let mut of_wave = barriers(wave, import).flat_map(|barrier| &barrier.machines);
@@ -269,9 +302,11 @@ fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
                 .clone()
                 .or_else(|| single.find_map(has_failed))
                 .or_else(|| of_wave.find_map(has_failed));
-            if let Some((by, name)) = culprit {
-                failed.insert(machine.record_at.clone(), (by.clone(), name.clone()));
-                machine.standing = Standing::Blocked { by, name };
+            if let Some((by, name, plan)) = culprit {
+                let who = (by.clone(), name.clone(), plan.clone());
+                failed.insert(machine.record_at.clone(), who);
+                let plan = (plan != plan_of(machine)).then_some(plan);
+                machine.standing = Standing::Blocked { by, name, plan };
                 any = true;
             }
         }
@@ -279,6 +314,11 @@ fn block(machines: &mut [Machine<'_>], ledger: &Ledger<'_>) {
             return;
         }
     }
+}
+
+fn plan_of(machine: &Machine<'_>) -> At {
+    let namespace = machine.wave_at.namespace.clone();
+    At::new(namespace, machine.wave.spec.plan.as_str())
 }
 
 /// Scratch that all waves here agree on, for display: the least.

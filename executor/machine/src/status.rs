@@ -4,11 +4,11 @@
 
 use jiff::Timestamp;
 use schemas::conditions::{self, CommonStatus, Situation};
-use schemas::ids::WorkloadName;
+use schemas::ids::{VmName, WorkloadRef};
 use schemas::units::Seconds;
 use schemas::wave::{Counts, WaveStatus};
 
-use crate::action::{Action, HoldReason, MachineState, MachineView, Wait};
+use crate::action::{Action, Elsewhere, HoldReason, MachineState, MachineView, Wait};
 use crate::clock::{Alarm, after};
 use crate::observed::{At, Wave};
 
@@ -34,7 +34,7 @@ pub(crate) fn write(
         situation,
         reason,
         message,
-    } = say(&counts, hold, step_awaited(machines));
+    } = say(&counts, hold, awaited(machines).as_ref());
     let old = &before.common.conditions;
     let status = WaveStatus {
         common: CommonStatus {
@@ -98,19 +98,46 @@ struct Said {
     message: String,
 }
 
-/// The step outside that a machine waits for, where none of them is on its way.
-fn step_awaited(machines: &[MachineView]) -> Option<(&WorkloadName, &str)> {
+/// What comes from outside of the plan.
+enum Awaited<'a> {
+    Step(&'a WorkloadRef, &'a str),
+    Plan(&'a Elsewhere),
+    /// A machine of another plan that failed, and its plan.
+    Failed(&'a VmName, &'a At),
+}
+
+/// The step outside, or else the machine of another plan, that a machine waits for, where none of them
+/// is on its way.
+fn awaited(machines: &[MachineView]) -> Option<Awaited<'_>> {
     let is_active = |machine: &MachineView| matches!(machine.state, MachineState::Active(_));
     if machines.iter().any(is_active) {
         return None;
     }
-    machines.iter().find_map(|machine| match &machine.state {
-        MachineState::Waiting(Wait::Step { step, title }) => Some((step, title.as_str())),
+    let step = machines.iter().find_map(|machine| match &machine.state {
+        MachineState::Waiting(Wait::Step { step, title }) => Some(Awaited::Step(step, title)),
         _ => None,
+    });
+    let mut others = machines.iter();
+    let mut failed = machines.iter();
+    let other = || {
+        others.find_map(|machine| match &machine.state {
+            MachineState::Waiting(Wait::Plan(other)) => Some(Awaited::Plan(other)),
+            _ => None,
+        })
+    };
+    step.or_else(other).or_else(|| {
+        failed.find_map(|machine| match &machine.state {
+            MachineState::Blocked {
+                name,
+                plan: Some(plan),
+                ..
+            } => Some(Awaited::Failed(name, plan)),
+            _ => None,
+        })
     })
 }
 
-fn say(counts: &Counts, hold: Option<&HoldReason>, step: Option<(&WorkloadName, &str)>) -> Said {
+fn say(counts: &Counts, hold: Option<&HoldReason>, awaited: Option<&Awaited<'_>>) -> Said {
     let mut message = format!("{}/{} running", counts.done, counts.total);
     for (number, word) in [
         (counts.active, "under way"),
@@ -123,7 +150,12 @@ fn say(counts: &Counts, hold: Option<&HoldReason>, step: Option<(&WorkloadName, 
     }
     let (situation, reason) = match (hold, counts) {
         (_, counts) if counts.done == counts.total => (Situation::Succeeded, "Succeeded"),
-        (_, counts) if counts.active + counts.waiting == 0 => (Situation::Failed, "ImportsFailed"),
+        (_, counts) if counts.active + counts.waiting == 0 => {
+            if let Some(Awaited::Failed(name, plan)) = awaited {
+                message = format!("{message}; `{name}` of plan `{plan}` failed");
+            }
+            (Situation::Failed, "ImportsFailed")
+        }
         (Some(reason), counts) if counts.waiting > 0 => {
             let (situation, word, why) = held(reason);
             message = format!("{message}; {why}");
@@ -134,9 +166,13 @@ fn say(counts: &Counts, hold: Option<&HoldReason>, step: Option<(&WorkloadName, 
             }
         }
         // People have to do something, as with an approval; Argo CD's script knows that word.
-        _ if let Some((step, title)) = step => {
+        _ if let Some(Awaited::Step(step, title)) = awaited => {
             message = format!("{message}; awaits the step `{step}`: {title}");
             (Situation::Waiting, "AwaitingApproval")
+        }
+        _ if let Some(Awaited::Plan(other)) = awaited => {
+            message = format!("{message}; waits for {other}");
+            (Situation::Progressing, "Pending")
         }
         (_, counts) if counts.active + counts.done + counts.failed == 0 => {
             (Situation::Progressing, "Pending")

@@ -6,19 +6,19 @@
 use std::collections::BTreeMap;
 
 use schemas::gate::WaveStep;
-use schemas::ids::WorkloadName;
+use schemas::ids::{WorkloadName, WorkloadRef};
 
 use crate::action::{StepState, StepView};
 use crate::clock::Alarm;
 use crate::ledger::Ledger;
 use crate::observed::{At, Observed, Wave};
 use crate::probe::{Ports, Probes};
-use crate::standing;
+use crate::{spec, standing};
 
 /// How the steps of all waves stand.
 #[derive(Debug, Default)]
 pub(crate) struct Steps<'a> {
-    states: BTreeMap<(&'a At, &'a WorkloadName), StepState>,
+    states: BTreeMap<(&'a At, &'a WorkloadRef), StepState>,
 }
 
 impl<'a> Steps<'a> {
@@ -61,12 +61,14 @@ impl<'a> Steps<'a> {
             let listed = wave.spec.prerequisites.iter().find(|p| p.workload == *name);
             listed.is_none_or(|listed| {
                 let mut machines = listed.machines.iter();
-                machines.any(|machine| !standing::is_done(at, machine, ledger))
+                machines.any(|machine| {
+                    !standing::is_done(&spec::record_of(at, name, &machine.record), ledger)
+                })
             })
         })
     }
 
-    fn state<'s>(&'s self, at: &'s At, name: &'s WorkloadName) -> Option<&'s StepState> {
+    fn state<'s>(&'s self, at: &'s At, name: &'s WorkloadRef) -> Option<&'s StepState> {
         self.states.get(&(at, name))
     }
 
@@ -90,21 +92,32 @@ impl<'a> Steps<'a> {
             let Some(step) = wave.spec.steps.iter().find(|step| step.name == **name) else {
                 continue;
             };
-            let plan = At::new(at.namespace.clone(), wave.spec.plan.as_str());
+            let plan = plan_of(at, wave, &step.name);
+            let name = step.name.name.clone();
             let view = StepView {
                 plan: plan.clone(),
-                name: step.name.clone(),
+                name: name.clone(),
                 title: step.title.clone(),
                 state: state.clone(),
             };
-            views.entry((plan, step.name.clone())).or_insert(view);
+            views.entry((plan, name)).or_insert(view);
         }
         views.into_values().collect()
     }
 }
 
-pub(crate) fn is_step(wave: &Wave, name: &WorkloadName) -> bool {
+pub(crate) fn is_step(wave: &Wave, name: &WorkloadRef) -> bool {
     wave.spec.steps.iter().any(|step| step.name == *name)
+}
+
+/// The plan of a workload, as the wave at `at` calls it.
+fn plan_of(at: &At, wave: &Wave, name: &WorkloadRef) -> At {
+    let namespace = name.namespace().unwrap_or(&at.namespace);
+    let plan = name
+        .plan
+        .as_ref()
+        .map_or(&wave.spec.plan, |plan| &plan.name);
+    At::new(namespace.clone(), plan.as_str())
 }
 
 /// How a step stands, given that all before it is done.
@@ -118,14 +131,18 @@ fn state(
     alarm: &mut Alarm,
 ) -> StepState {
     let done = &step.done;
+    let (plan, name) = (plan_of(at, wave, &step.name), &step.name.name);
     let mut approvals = observed.approvals.iter();
     let is_said = approvals.any(|(place, approval)| {
-        place.namespace == at.namespace && approval.says_done(&wave.spec.plan, &step.name)
+        place.namespace == plan.namespace && approval.says_done(&plan.name.as_str().into(), name)
     });
     if done.approval.is_some() && !is_said {
+        let of_it = match &step.name.plan {
+            Some(other) => format!(" for plan `{other}`"),
+            None => String::new(),
+        };
         return StepState::Due(format!(
-            "a person must say that it is done: windrow approve --step {}",
-            step.name
+            "a person must say that it is done: windrow approve --step {name}{of_it}"
         ));
     }
     let Some(tcp) = &done.tcp else {

@@ -1,5 +1,6 @@
 //! What the machine answers to single pictures. Whole runs are in `tests/sim`.
 
+mod plans;
 mod records;
 
 use schemas::approval::ApprovalSpec;
@@ -680,7 +681,14 @@ fn gate_fails() {
         "{why}"
     );
     let (by, name) = (key("db"), "db".into());
-    assert_eq!(state(&view, "web"), MachineState::Blocked { by, name });
+    assert_eq!(
+        state(&view, "web"),
+        MachineState::Blocked {
+            by,
+            name,
+            plan: None
+        }
+    );
 
     let mut picture = gated(GateFailure::Continue);
     tried(&mut picture, 800, false);

@@ -7,7 +7,7 @@ use schemas::ids::VmKey;
 use schemas::machine::Stage;
 use schemas::units::Seconds;
 
-use crate::action::{Hold, HoldReason, MachineState, MachineView, RunView, Wait};
+use crate::action::{Elsewhere, Hold, HoldReason, MachineState, MachineView, RunView, Wait};
 use crate::admission::Gate;
 use crate::clock::{Alarm, after};
 use crate::gate;
@@ -42,9 +42,10 @@ pub(crate) fn of(
             Standing::Done => MachineState::Done,
             Standing::Active(stage) => MachineState::Active(*stage),
             Standing::Failed(message) => MachineState::Failed(message.clone()),
-            Standing::Blocked { by, name } => MachineState::Blocked {
+            Standing::Blocked { by, name, plan } => MachineState::Blocked {
                 by: by.clone(),
                 name: name.clone(),
+                plan: plan.clone(),
             },
             Standing::Candidate => {
                 MachineState::Waiting(waits.get(&index).cloned().unwrap_or(Wait::Turn))
@@ -114,6 +115,14 @@ fn is_at_rest(
             Wait::Dependency { on } | Wait::Barrier { on, .. } | Wait::Gate { on } => {
                 !is_under_way(gate, on)
             }
+            // Whoever drives this engine is alone: another plan's machine that is not under way, and that
+            // none of the waves here imports, is begun by nobody.
+            Wait::Plan(Elsewhere { record, .. }) => !gate.ledger.get(record).is_some_and(|entry| {
+                let passage = gate::passage(entry);
+                let is_awaited =
+                    entry.stage() == Stage::Running && passage == gate::Passage::Awaited;
+                is_awaited || ends_by_itself(entry)
+            }),
             // Time will not come back.
             Wait::TooLate { .. } => true,
             Wait::Exclusion { with } => !is_under_way(gate, with),

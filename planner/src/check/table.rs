@@ -123,6 +123,7 @@ pub const CHECKS: &[&Check] = &[
     &disks::WR005,
     &WR006,
     &machines::WR007,
+    &targets::WR008,
     &identity::WR020,
     &identity::WR021,
     &identity::WR022,

@@ -70,7 +70,7 @@ fn wr001(estate: &Estate<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for workload in &estate.plan.workloads {
         let own = targets.get(&workload.name).unwrap_or(&none);
-        for name in estate.plan.before(workload).0 {
+        for name in estate.plan.before(workload).sets {
             let others: Vec<_> = targets.get(name).unwrap_or(&none).difference(own).collect();
             if !others.is_empty() && !own.is_empty() {
                 let evidence = format!(
@@ -81,6 +81,57 @@ fn wr001(estate: &Estate<'_>) -> Vec<Hit> {
                     Hit::on(Subject::Workload(workload.name.clone()), evidence)
                         .at(format!("{}.dependsOn", estate.plan.workload_path(workload))),
                 );
+            }
+        }
+    }
+    hits
+}
+
+/// A dependency on another plan's machines that the executor would never see.
+pub const WR008: Check = Check {
+    code: "WR008",
+    severity: Severity::Blocker,
+    title: "waits for machines that another plan moves to another target",
+    reads: "the targets of a workload's machines, and those in the waves of the other plan",
+    why: "Whoever drives one cluster sees the ledger of that cluster alone: the other plan's machines \
+          would never be there, and it would wait for ever.",
+    when: "a workload waits for one of another plan whose waves are for another target",
+    see: "`prerequisites` and `target` in the waves of both plans",
+    remedy: "move both to one target, or wait for a step outside (`external`) that a person or a port \
+             says is done",
+    never_waived: Some("what it waits for can never be seen where it runs"),
+    run: wr008,
+};
+
+fn wr008(estate: &Estate<'_>) -> Vec<Hit> {
+    let plan = estate.plan;
+    let mut hits = Vec::new();
+    for vm in &plan.vms {
+        let Some(workload) = plan.workload(&vm.workload) else {
+            continue;
+        };
+        let own = plan.targets.get(&vm.target);
+        let own_uid = own.and_then(|target| target.cluster_uid.as_ref());
+        for name in plan.before(workload).others {
+            let Some(other) = plan.others.get(name) else {
+                continue;
+            };
+            // A cluster is known by its uid; a name may be another site's.
+            let is_here = |(target, uid): &&(TargetName, Option<String>)| match (uid, own_uid) {
+                (Some(uid), Some(own)) => uid == own,
+                _ => *target == vm.target,
+            };
+            let elsewhere = other.targets.iter().filter(|it| !is_here(it));
+            let elsewhere: BTreeSet<&TargetName> = elsewhere.map(|(target, _)| target).collect();
+            if !elsewhere.is_empty() {
+                let elsewhere: Vec<_> = elsewhere.into_iter().collect();
+                let evidence = format!(
+                    "goes to `{}` and waits for `{name}`, whose machines go to {}",
+                    vm.target,
+                    list(&elsewhere)
+                );
+                let path = format!("{}.dependsOn", plan.workload_path(workload));
+                hits.push(Hit::vm(vm, evidence).at(path));
             }
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::approval::WaveApproval;
-use schemas::ids::{VmKey, WaveName};
+use schemas::ids::{VmKey, WaveName, WorkloadRef};
 use schemas::site::ApprovalPolicy;
-use schemas::wave::MigrationWave;
+use schemas::wave::{MigrationWave, Prerequisite};
 use serde::Serialize;
 
 use super::{FieldChange, Side, compare};
@@ -148,6 +148,7 @@ fn one(
 
 fn changes(was: &MigrationWave, is: &MigrationWave) -> Vec<FieldChange> {
     let mut found = compare::fields(&was.spec, &is.spec, &TOLD_ELSEWHERE);
+    found.extend(elsewhere(was, is));
     // The instants of a window follow from its occurrence.
     let moved = |found: &[FieldChange]| {
         found
@@ -178,6 +179,35 @@ fn changes(was: &MigrationWave, is: &MigrationWave) -> Vec<FieldChange> {
         });
     }
     found
+}
+
+/// Machines of other plans that are waited for, where those are others than before.
+fn elsewhere(was: &MigrationWave, is: &MigrationWave) -> Vec<FieldChange> {
+    let of = |wave: &MigrationWave| -> BTreeMap<WorkloadRef, BTreeSet<String>> {
+        let all = wave.spec.prerequisites.iter();
+        let others = all.filter(|before| before.workload.plan.is_some());
+        let machines = |before: &Prerequisite| {
+            let records = before.machines.iter();
+            records.map(|machine| machine.record.to_string()).collect()
+        };
+        let machines = others.map(|before| (before.workload.clone(), machines(before)));
+        machines.collect()
+    };
+    let (was, is) = (of(was), of(is));
+    let told = |names: BTreeSet<&String>| {
+        let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let both = was
+        .iter()
+        .filter_map(|(name, before)| Some((name, before, is.get(name)?)));
+    both.filter(|(_, before, now)| before != now)
+        .map(|(name, before, now)| FieldChange {
+            what: format!("waits in `{name}` for"),
+            before: told(before.difference(now).collect()),
+            now: told(now.difference(before).collect()),
+        })
+        .collect()
 }
 
 /// How many machines would have to be taken out of both orders for the rest to be in the same one.

@@ -1,6 +1,6 @@
 //! When a VM moves, and why not earlier.
 
-use schemas::ids::VmKey;
+use schemas::ids::{VmKey, WorkloadRef};
 use schemas::units::{Bytes, GIB, Seconds};
 
 use super::Subject;
@@ -123,7 +123,17 @@ fn not_earlier(subject: &Subject<'_>, slot: &Slot, clock: &Clock) -> String {
             name(with)
         ),
         Held::Stage => "not earlier because its disks were still copied ahead".to_owned(),
-        Held::Step { step } => format!("not earlier because the step `{step}` had not ended"),
+        Held::Step { step } => {
+            let plan = &planned.checked.plan;
+            let other = plan.others.get(&WorkloadRef::from(step.as_str()));
+            match other.and_then(|other| other.done) {
+                Some(done) => format!(
+                    "not earlier because `{step}`, of another plan, is predicted to be done at {}",
+                    clock.moment(plan.since_start(done))
+                ),
+                None => format!("not earlier because the step `{step}` had not ended"),
+            }
+        }
         Held::Host { host } => {
             format!("not earlier because host `{host}` exports as many as it may")
         }
@@ -185,10 +195,19 @@ fn neighbours(subject: &Subject<'_>) -> Vec<String> {
         .iter()
         .map(|name| format!("workload {name}"))
         .collect();
+    after.extend(workload.others.iter().map(|name| {
+        let other = plan.others.get(name);
+        let step = other.is_some_and(|other| other.step.is_some());
+        let what = if step { "step" } else { "workload" };
+        match other.and_then(|other| other.done) {
+            Some(_) => format!("{what} {name} of another plan"),
+            None => format!("{what} {name} of another plan, which runs"),
+        }
+    }));
     after.extend(vm.after.iter().map(name));
     if !after.is_empty() {
         let place = format!("workloads[{}].dependsOn", workload.position);
-        let place = if workload.depends_on.is_empty() {
+        let place = if workload.waits_for().next().is_none() {
             String::new()
         } else {
             format!(" ({})", (subject.locate)(&place))

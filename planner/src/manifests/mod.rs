@@ -504,16 +504,20 @@ fn warnings(waves: &[&MigrationWave], steps: &[Step<'_>], options: &Options) -> 
     warnings
 }
 
-/// Gates and steps outside, which no static order can keep.
+/// Gates, steps outside and other plans, for which no static order can wait.
 fn unkept(waves: &[&MigrationWave]) -> Vec<String> {
-    let mut gates: BTreeSet<&str> = BTreeSet::new();
-    let mut steps: BTreeSet<&str> = BTreeSet::new();
+    let mut gates: BTreeSet<String> = BTreeSet::new();
+    let mut steps: BTreeSet<String> = BTreeSet::new();
+    let mut others: BTreeSet<String> = BTreeSet::new();
     for wave in waves {
         let held = wave.spec.workloads.iter().filter(|it| it.gate.is_some());
-        gates.extend(held.map(|workload| workload.name.as_str()));
-        steps.extend(wave.spec.steps.iter().map(|step| step.name.as_str()));
+        gates.extend(held.map(|workload| workload.name.to_string()));
+        steps.extend(wave.spec.steps.iter().map(|step| step.name.to_string()));
+        let elsewhere = wave.spec.prerequisites.iter();
+        let elsewhere = elsewhere.filter(|before| before.workload.plan.is_some());
+        others.extend(elsewhere.map(|before| before.workload.to_string()));
     }
-    let list = |names: BTreeSet<&str>| {
+    let list = |names: BTreeSet<String>| {
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         names.join(", ")
     };
@@ -529,6 +533,13 @@ fn unkept(waves: &[&MigrationWave]) -> Vec<String> {
             "the steps outside {} are not waited for: see to it that each is done before you let go on what \
              depends on it",
             list(steps)
+        ));
+    }
+    if !others.is_empty() {
+        said.push(format!(
+            "{}, of other plans, are not waited for: see to it that their machines run before you let go on what \
+             depends on them",
+            list(others)
         ));
     }
     said

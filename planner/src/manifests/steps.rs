@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use schemas::ids::{VmKey, WorkloadName};
+use schemas::ids::{VmKey, WorkloadRef};
 use schemas::units::Bytes;
 use schemas::wave::{MigrationWave, WaveImport};
 
@@ -26,7 +26,8 @@ pub(super) fn steps(wave: &MigrationWave, at_once: Option<usize>) -> Vec<Vec<&Wa
         let before = before(wave, import);
         let waits = |other: &WaveImport| {
             let mut single = import.after.iter();
-            before.contains(&&other.workload) || single.any(|machine| machine.vm == other.vm)
+            let by_workload = before.iter().any(|name| **name == other.workload);
+            by_workload || single.any(|machine| machine.vm == other.vm)
         };
         let fits = |step: &Vec<&WaveImport>| {
             grown <= spec.scratch.0
@@ -50,7 +51,7 @@ pub(super) fn steps(wave: &MigrationWave, at_once: Option<usize>) -> Vec<Vec<&Wa
 }
 
 /// The workloads, and steps outside, that `import` must wait for.
-fn before<'a>(wave: &'a MigrationWave, import: &WaveImport) -> Vec<&'a WorkloadName> {
+fn before<'a>(wave: &'a MigrationWave, import: &WaveImport) -> Vec<&'a WorkloadRef> {
     let workload = wave
         .spec
         .workloads
@@ -82,11 +83,10 @@ pub(super) fn unmet<'a>(waves: &'a [&'a MigrationWave]) -> BTreeSet<&'a VmKey> {
     let mut unmet = BTreeSet::new();
     for wave in waves {
         there.extend(wave.spec.imports.iter().map(|import| &import.vm));
-        let workloads = wave
-            .spec
-            .prerequisites
-            .iter()
-            .flat_map(|before| &before.machines);
+        // What other plans move is told by their names.
+        let own = wave.spec.prerequisites.iter();
+        let own = own.filter(|before| before.workload.plan.is_none());
+        let workloads = own.flat_map(|before| &before.machines);
         let single = wave.spec.imports.iter().flat_map(|import| &import.after);
         unmet.extend(
             workloads

@@ -31,6 +31,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         waves(report),
         services(report),
         steps(report),
+        others(report),
         happened(report),
         at_once(report),
         room(report),
@@ -167,6 +168,20 @@ fn steps(report: &PlanReport) -> Vec<String> {
         )
         .expect(INFALLIBLE);
     }
+    vec![text]
+}
+
+fn others(report: &PlanReport) -> Vec<String> {
+    if report.others.is_empty() {
+        return Vec::new();
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut text = "\n| waits for, of another plan | done by |\n|---|---|\n".to_owned();
+    for other in &report.others {
+        let (name, done) = (other.workload.to_string(), clock.moment(other.done));
+        writeln!(text, "| {} | {done} |", cell(&name)).expect(INFALLIBLE);
+    }
+    text.push('\n');
     vec![text]
 }
 

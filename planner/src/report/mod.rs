@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity, Subject};
-use schemas::forecast::{Band, Forecast, ImportForecast, StepForecast};
+use schemas::forecast::{Band, Forecast, ImportForecast, OtherForecast, StepForecast};
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
 };
@@ -81,6 +81,9 @@ pub struct PlanReport {
     /// Steps outside, by start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepForecast>,
+    /// Workloads of other plans that are waited for, as those plans predict them, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherForecast>,
     /// The workloads that have something to move, in the plan's order.
     pub workloads: Vec<WorkloadLine>,
     /// The last machine is ready.
@@ -364,6 +367,7 @@ impl PlanReport {
             waves: wave_lines(checked, rendered),
             services: service_lines(plan, schedule),
             steps: rendered.forecast.steps.clone(),
+            others: rendered.forecast.others.clone(),
             workloads: workload_lines(plan, schedule),
             ends: schedule.ends(),
             band: rendered.forecast.band.unwrap_or_default(),

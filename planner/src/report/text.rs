@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 use schemas::finding::{Finding, Severity, Subject};
+use schemas::forecast::OtherForecast;
 use schemas::shown::shown;
 use schemas::units::Bytes;
 
@@ -40,6 +41,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
         waves(&mut text, report);
         services(&mut text, report);
         steps(&mut text, report);
+        others(&mut text, report);
         text.push('\n');
         outcome(&mut text, report);
     }
@@ -212,6 +214,19 @@ fn clipped(text: &str) -> String {
     }
     let kept: String = text.chars().take(CELL_CHARACTERS_MAX - 1).collect();
     format!("{kept}…")
+}
+
+/// The table of workloads of other plans, where any are waited for.
+fn others(text: &mut String, report: &PlanReport) {
+    if report.others.is_empty() {
+        return;
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut rows = vec![["waits for, of another plan", "done by"].map(str::to_owned)];
+    let line = |other: &OtherForecast| [other.workload.to_string(), clock.moment(other.done)];
+    rows.extend(report.others.iter().map(line));
+    text.push('\n');
+    table_of(text, &rows, |_| true);
 }
 
 fn names<T: ToString>(names: &[T]) -> String {

@@ -58,10 +58,11 @@ pub(super) fn resolve(
                 depends_on: spec.workloads[i]
                     .depends_on
                     .iter()
-                    .cloned()
+                    .filter_map(|name| name.own().cloned())
                     .collect::<BTreeSet<_>>()
                     .into_iter()
                     .collect(),
+                others: Vec::new(),
                 level: levels[i],
                 wave: pins.get(&i).copied(),
                 window: pin
@@ -108,7 +109,7 @@ fn unknown_workload(name: &WorkloadName, positions: &BTreeMap<&WorkloadName, usi
     }
 }
 
-/// Positions of the workloads that the one at `i` waits for.
+/// Positions of the workloads of this plan that the one at `i` waits for.
 fn depends_on(
     spec: &PlanSpec,
     i: usize,
@@ -117,6 +118,7 @@ fn depends_on(
 ) -> Vec<usize> {
     let mut before = Vec::new();
     for (n, name) in spec.workloads[i].depends_on.iter().enumerate() {
+        let Some(name) = name.own() else { continue };
         match positions.get(name) {
             Some(position) => {
                 before.push(*position);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::digest;
-use schemas::ids::{Namespace, VmKey, WorkloadName};
+use schemas::ids::{Namespace, VmKey, WorkloadName, WorkloadRef};
 use schemas::inventory::{SourceKind, Vm};
 use schemas::plan::{PlanSpec, Selector, TargetOverride, Workload, WorkloadsFrom};
 
@@ -107,6 +107,7 @@ pub(super) fn expand(
     }
     for (k, from) in spec.workloads_from.iter().enumerate() {
         for (n, name) in from.depends_on.iter().enumerate() {
+            let Some(name) = name.own() else { continue };
             if !names.contains(name) {
                 let problem = Problem::Unknown {
                     kind: Kind::Workload,
@@ -119,7 +120,8 @@ pub(super) fn expand(
         }
     }
     for made in &mut generated {
-        made.workload.depends_on.retain(|name| names.contains(name));
+        let is_known = |name: &WorkloadRef| name.own().is_none_or(|name| names.contains(name));
+        made.workload.depends_on.retain(is_known);
     }
     generated
 }

@@ -13,6 +13,7 @@ mod index;
 mod machines;
 pub(crate) mod matcher;
 mod order;
+mod others;
 pub(crate) mod pattern;
 pub mod reference;
 mod select;
@@ -33,7 +34,7 @@ use schemas::finding::Severity;
 use schemas::gate::{External, Gate};
 use schemas::ids::{
     Namespace, ObjectName, OccurrenceId, PlanName, SourceNetworkName, TargetName, VmKey, VmName,
-    WindowName, WorkloadName,
+    WindowName, WorkloadName, WorkloadRef,
 };
 use schemas::inventory::{Inventory, Power, SourceKind};
 use schemas::machine::Stage;
@@ -49,6 +50,7 @@ pub use facts::{Facts, ResolvedRequirement};
 pub use freezes::ResolvedFreeze;
 pub use index::{Index, SourceIndex};
 pub use machines::moved;
+pub use others::ResolvedOther;
 pub use services::ResolvedService;
 
 /// A plan in which nothing is left to choose but the time.
@@ -78,6 +80,9 @@ pub struct ResolvedPlan {
     pub workloads: Vec<ResolvedWorkload>,
     /// Their positions, sorted by name: they are looked up for every VM.
     by_name: Vec<usize>,
+    /// Workloads of other plans that something here waits for, and those that steps among them wait
+    /// for.
+    pub others: BTreeMap<WorkloadRef, ResolvedOther>,
     /// What people pinned of the waves, in the plan's order.
     pub waves: Vec<ResolvedWave>,
     /// The VMs to move, sorted by key.
@@ -121,25 +126,28 @@ impl ResolvedPlan {
         Some(&self.workloads[self.by_name[at]])
     }
 
-    /// The workloads with VMs that a workload waits for, by itself or by way of steps outside, and
-    /// those steps; each sorted by name.
-    pub fn before(&self, workload: &ResolvedWorkload) -> (Vec<&WorkloadName>, Vec<&WorkloadName>) {
-        let (mut sets, mut steps) = (BTreeSet::new(), BTreeSet::new());
-        let mut next: Vec<&WorkloadName> = workload.depends_on.iter().collect();
+    /// What a workload waits for, by itself or by way of steps outside.
+    pub fn before(&self, workload: &ResolvedWorkload) -> Ahead<'_> {
+        let mut ahead = Ahead::default();
+        let mut next: Vec<WorkloadRef> = workload.waits_for().collect();
         while let Some(name) = next.pop() {
-            match self.workload(name) {
-                Some(it) if it.external.is_some() => {
-                    if let Some(it) = self.workload(name).filter(|_| steps.insert(&it.name)) {
-                        next.extend(&it.depends_on);
-                    }
+            if name.plan.is_some() {
+                let other = self.others.get(&name);
+                if let Some(other) = other.filter(|other| ahead.others.insert(&other.name)) {
+                    let step = other.step.iter();
+                    next.extend(step.flat_map(|step| step.depends_on.iter().cloned()));
                 }
-                Some(it) => {
-                    sets.insert(&it.name);
+                continue;
+            }
+            match self.workload(&name.name) {
+                Some(it) if it.external.is_none() => {
+                    ahead.sets.insert(&it.name);
                 }
-                None => {}
+                Some(it) if ahead.steps.insert(&it.name) => next.extend(it.waits_for()),
+                _ => {}
             }
         }
-        (sets.into_iter().collect(), steps.into_iter().collect())
+        ahead
     }
 
     /// How long the gate of a VM's machine is predicted to take once it runs, if it has one.
@@ -222,6 +230,17 @@ impl ResolvedPlan {
 /// A window, its pinned occurrence, and the positions of the freezes that bind.
 pub(crate) type Asked<'a> = (&'a WindowName, Option<&'a OccurrenceId>, Vec<usize>);
 
+/// What a workload waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ahead<'a> {
+    /// Workloads with VMs.
+    pub sets: BTreeSet<&'a WorkloadName>,
+    /// Steps outside.
+    pub steps: BTreeSet<&'a WorkloadName>,
+    /// Either, of other plans.
+    pub others: BTreeSet<&'a WorkloadRef>,
+}
+
 /// A Harvester cluster that VMs go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedTarget {
@@ -278,6 +297,8 @@ pub struct ResolvedWorkload {
     pub position: usize,
     /// Workloads whose machines must all run first, sorted.
     pub depends_on: Vec<WorkloadName>,
+    /// Workloads of other plans that must be done first, sorted.
+    pub others: Vec<WorkloadRef>,
     /// Longest chain of workloads before it; 0 where it depends on nothing.
     pub level: usize,
     /// Position in [`ResolvedPlan::waves`] of the pinned wave that it is in.
@@ -296,6 +317,14 @@ pub struct ResolvedWorkload {
     pub gate: Option<Gate>,
     /// It is a step outside, without VMs.
     pub external: Option<External>,
+}
+
+impl ResolvedWorkload {
+    /// All that it waits for by itself: of this plan, then of others.
+    pub fn waits_for(&self) -> impl Iterator<Item = WorkloadRef> {
+        let own = self.depends_on.iter().cloned().map(WorkloadRef::from);
+        own.chain(self.others.iter().cloned())
+    }
 }
 
 /// What people pinned of a wave.
@@ -516,6 +545,12 @@ pub fn resolve(
     let windows = windows::resolve(&site, spec.start, out);
     let freezes = freezes::resolve(&site, out);
     let (mut workloads, mut waves) = dependencies::resolve(spec, &site, &windows, out);
+    let name = PlanName::new(plan.metadata.name.clone().unwrap_or_default());
+    let namespace = plan.metadata.namespace.as_deref();
+    let namespace = namespace.map_or_else(schemas::site::default_namespace, Namespace::from);
+    let written = plan.spec.workloads.len();
+    let own = (&namespace, &name);
+    let others = others::resolve(spec, written, own, inventory, &mut workloads, out);
     let services = services::resolve(spec, &mut workloads, out);
     let own = machines::own_entries(spec, &site, &index, &claims, out);
     let (mut vms, exclusions) =
@@ -543,12 +578,8 @@ pub fn resolve(
     let mut by_name: Vec<usize> = (0..workloads.len()).collect();
     by_name.sort_by(|a, b| workloads[*a].name.cmp(&workloads[*b].name));
     Ok(ResolvedPlan {
-        name: PlanName::new(plan.metadata.name.clone().unwrap_or_default()),
-        namespace: plan
-            .metadata
-            .namespace
-            .as_deref()
-            .map_or_else(schemas::site::default_namespace, Namespace::from),
+        name,
+        namespace,
         start: spec.start,
         policy: site.spec.policy.clone(),
         assumptions: site.spec.assumptions.clone(),
@@ -559,6 +590,7 @@ pub fn resolve(
         services,
         workloads,
         by_name,
+        others,
         waves,
         vms,
         exclusions,

@@ -1,5 +1,7 @@
 //! What resolves to what, and what is wrong where.
 
+use std::collections::BTreeSet;
+
 use schemas::machine::Stage;
 
 use super::ExclusionReason;
@@ -739,8 +741,9 @@ fn steps_outside() {
     let plan = Fixture::new(OUTSIDE).resolved();
     let app = plan.workload(&"app".into()).expect("app");
     assert_eq!(app.level, 2);
-    let (sets, steps) = plan.before(app);
-    assert_eq!((sets, steps), (vec![&"db".into()], vec![&"rac".into()]));
+    let ahead = plan.before(app);
+    assert_eq!(ahead.sets, BTreeSet::from([&"db".into()]));
+    assert_eq!(ahead.steps, BTreeSet::from([&"rac".into()]));
     let circle = format!(
         "{OUTSIDE}vmDependencies:\n- {{ vm: {{ source: dc1, name: ERP-DB-01 }}, after: [ {{ source: dc1, name: erp-app-01 }} ] }}\nwaves: [ {{ name: pilot, workloads: [rac] }} ]"
     );

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::Profile;
-use schemas::ids::{VmKey, WorkloadName};
+use schemas::ids::{VmKey, WorkloadName, WorkloadRef};
 use schemas::inventory::{Power, SourceKind};
 use schemas::site::{Assumptions, PoweredOff};
 use schemas::units::Seconds;
@@ -37,6 +37,7 @@ impl Problem {
             .collect();
         let positions: BTreeMap<&WorkloadName, usize> =
             plan.workloads.iter().map(|w| &w.name).zip(0..).collect();
+        let (elsewhere, nodes) = others(plan);
         let workloads = plan
             .workloads
             .iter()
@@ -46,6 +47,12 @@ impl Problem {
                     .depends_on
                     .iter()
                     .filter_map(|name| positions.get(name).copied())
+                    .chain(
+                        workload
+                            .others
+                            .iter()
+                            .filter_map(|name| elsewhere.get(name).copied()),
+                    )
                     .collect(),
                 step: workload.external.as_ref().map(|external| Step {
                     takes: external.estimate.0,
@@ -54,6 +61,7 @@ impl Problem {
                     needs: Vec::new(),
                 }),
             })
+            .chain(nodes)
             .collect();
         let jobs = plan.vms.iter().filter_map(|vm| {
             let target = targets.iter().position(|target| target.name == vm.target)?;
@@ -111,6 +119,33 @@ impl Problem {
             calendars: calendars.lists,
         }
     }
+}
+
+/// Workloads of other plans that are still to come: nodes behind those of this plan, each a step that
+/// takes no time and begins when it is predicted to be done. With their positions.
+fn others(plan: &ResolvedPlan) -> (BTreeMap<&WorkloadRef, usize>, Vec<Workload>) {
+    let direct = plan.workloads.iter().flat_map(|workload| &workload.others);
+    let mut direct: Vec<&WorkloadRef> = direct.collect();
+    direct.sort();
+    direct.dedup();
+    let (mut positions, mut nodes) = (BTreeMap::new(), Vec::new());
+    for name in direct {
+        let Some(done) = plan.others.get(name).and_then(|other| other.done) else {
+            continue;
+        };
+        positions.insert(name, plan.workloads.len() + nodes.len());
+        nodes.push(Workload {
+            name: WorkloadName::new(name.to_string()),
+            after: Vec::new(),
+            step: Some(Step {
+                takes: Seconds::ZERO,
+                from: plan.since_start(done),
+                calendar: None,
+                needs: Vec::new(),
+            }),
+        });
+    }
+    (positions, nodes)
 }
 
 fn services(plan: &ResolvedPlan, positions: &BTreeMap<&WorkloadName, usize>) -> Vec<Service> {

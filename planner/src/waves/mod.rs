@@ -12,9 +12,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::forecast::{Band, Forecast, SCHEMA, StepForecast};
+use schemas::forecast::{Band, Forecast, OtherForecast, SCHEMA, StepForecast};
 use schemas::gate::WaveStep;
-use schemas::ids::{Digest, ObjectName, VmKey, WaveName, WorkloadName};
+use schemas::ids::{Digest, ObjectName, VmKey, WaveName, WorkloadName, WorkloadRef};
 use schemas::inventory::Inventory;
 use schemas::plan::PlanSpec;
 use schemas::site::SiteSpec;
@@ -26,7 +26,7 @@ use schemas::wave::{
 
 use crate::check::Checked;
 use crate::keep::Keep;
-use crate::resolve::{ExclusionReason, Index, ResolvedPlan, ResolvedVm};
+use crate::resolve::{Ahead, ExclusionReason, Index, ResolvedPlan, ResolvedVm};
 use crate::schedule::{Schedule, Slot, StepSlot, scratch_forecast, wave_forecast};
 
 pub use group::Wave;
@@ -147,6 +147,7 @@ pub fn render(
             waves: forecasts,
             band: Some(band),
             steps: step_forecast(&checked.plan, predicted),
+            others: other_forecast(&checked.plan),
             scratch: scratch_forecast(predicted),
         },
     }
@@ -240,19 +241,16 @@ impl Maker<'_> {
         }
     }
 
-    /// All machines of the workloads that these wait for, by workload.
+    /// All machines of the workloads that these wait for, by workload; of this plan, then of others.
     fn prerequisites(self, workloads: &[WaveWorkload]) -> Vec<Prerequisite> {
         let plan = &self.checked.plan;
-        let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
-        let names: BTreeSet<&WorkloadName> = workloads
-            .flat_map(|workload| plan.before(workload).0)
-            .collect();
+        let ahead = ahead(plan, workloads);
         let machine = |(vm, record): (&&VmKey, &&ObjectName)| PrerequisiteMachine {
             vm: (*vm).clone(),
             record: (*record).clone(),
         };
         let of = |name: &WorkloadName| Prerequisite {
-            workload: name.clone(),
+            workload: name.clone().into(),
             machines: self
                 .machines
                 .get(name)
@@ -261,7 +259,14 @@ impl Maker<'_> {
                 .map(machine)
                 .collect(),
         };
-        names.into_iter().map(of).collect()
+        let others = ahead.others.into_iter().filter_map(|name| {
+            let other = plan.others.get(name)?;
+            other.step.is_none().then(|| Prerequisite {
+                workload: name.clone(),
+                machines: other.machines.clone(),
+            })
+        });
+        ahead.sets.into_iter().map(of).chain(others).collect()
     }
 
     /// The imports, sorted by VM; their order is that in which the schedule creates them.
@@ -321,12 +326,12 @@ fn waiting(plan: &ResolvedPlan, vms: &[&ResolvedVm]) -> Vec<WaveWorkload> {
     names
         .into_iter()
         .filter_map(|name| plan.workload(name))
-        .filter(|workload| !workload.depends_on.is_empty() || workload.gate.is_some())
         .map(|workload| WaveWorkload {
             name: workload.name.clone(),
-            depends_on: workload.depends_on.clone(),
+            depends_on: workload.waits_for().collect(),
             gate: workload.gate.clone(),
         })
+        .filter(|workload| !workload.depends_on.is_empty() || workload.gate.is_some())
         .collect()
 }
 
@@ -378,23 +383,49 @@ fn machines<'a>(
     .collect()
 }
 
-/// The steps outside that these wait for, by name.
+/// The steps outside that these wait for, by name: those of this plan, then those of others.
 fn steps(plan: &ResolvedPlan, workloads: &[WaveWorkload]) -> Vec<WaveStep> {
-    let workloads = workloads.iter().filter_map(|it| plan.workload(&it.name));
-    let names: BTreeSet<&WorkloadName> = workloads
-        .flat_map(|workload| plan.before(workload).1)
-        .collect();
+    let ahead = ahead(plan, workloads);
     let step = |name: &WorkloadName| {
         let workload = plan.workload(name)?;
         let external = workload.external.as_ref()?;
         Some(WaveStep {
-            name: workload.name.clone(),
+            name: workload.name.clone().into(),
             title: external.title.clone(),
-            depends_on: workload.depends_on.clone(),
+            depends_on: workload.waits_for().collect(),
             done: external.done.clone(),
         })
     };
-    names.into_iter().filter_map(step).collect()
+    let own = ahead.steps.into_iter().filter_map(step);
+    let others = ahead.others.into_iter();
+    let others = others.filter_map(|name| plan.others.get(name)?.step.clone());
+    own.chain(others).collect()
+}
+
+/// All that these wait for.
+fn ahead<'p>(plan: &'p ResolvedPlan, workloads: &[WaveWorkload]) -> Ahead<'p> {
+    let mut all = Ahead::default();
+    for workload in workloads.iter().filter_map(|it| plan.workload(&it.name)) {
+        let ahead = plan.before(workload);
+        all.sets.extend(ahead.sets);
+        all.steps.extend(ahead.steps);
+        all.others.extend(ahead.others);
+    }
+    all
+}
+
+/// Workloads of other plans as those plans predict them; one that is done already is not waited for.
+fn other_forecast(plan: &ResolvedPlan) -> Vec<OtherForecast> {
+    let direct = plan.workloads.iter().flat_map(|workload| &workload.others);
+    let direct: BTreeSet<&WorkloadRef> = direct.collect();
+    let forecast = |name: &WorkloadRef| {
+        let done = plan.others.get(name)?.done?;
+        Some(OtherForecast {
+            workload: name.clone(),
+            done: plan.since_start(done),
+        })
+    };
+    direct.into_iter().filter_map(forecast).collect()
 }
 
 /// Steps outside as they are predicted.

@@ -140,6 +140,8 @@ pub enum ProblemKind {
         found: String,
         /// The scalar as it is written, if quotes alone would mend it.
         quotable: Option<String>,
+        /// How the text that is wanted is written, where it has a form.
+        form: Option<String>,
     },
     /// A word that is not on the list.
     #[error("`{found}` is none of the words that can stand here")]
@@ -280,7 +282,10 @@ impl ProblemKind {
             }
             Self::MissingField(field) => format!("add `{field}: …`"),
             Self::Form { form, .. } => format!("write {form}"),
-            Self::WrongType { quotable, .. } => format!("write \"{}\"", quotable.as_ref()?),
+            Self::WrongType { quotable, form, .. } => match quotable {
+                Some(text) => format!("write \"{text}\""),
+                None => format!("write {}", form.as_ref()?),
+            },
             Self::NotOneOf { found, allowed } => {
                 suggest::nearest(found, allowed.iter().map(String::as_str)).map_or_else(
                     || format!("there are {}", suggest::list(allowed)),

@@ -154,7 +154,10 @@ impl Walk<'_> {
             {
                 self.form(&number.to_string(), form_of(pattern), path);
             }
-            (Some(wanted), found) => self.wrong_type(wanted, found, path),
+            (Some(wanted), found) => {
+                let pattern = shape.pattern.as_deref();
+                self.wrong_type(wanted, pattern, found, path);
+            }
         }
     }
 
@@ -258,7 +261,7 @@ impl Walk<'_> {
         }
     }
 
-    fn wrong_type(&mut self, wanted: Kind, found: &Value, path: &impl Path) {
+    fn wrong_type(&mut self, wanted: Kind, pattern: Option<&str>, found: &Value, path: &impl Path) {
         let expected = match wanted {
             Kind::Object => "a mapping",
             Kind::Array => "a list",
@@ -286,6 +289,7 @@ impl Walk<'_> {
             expected,
             found: described,
             quotable,
+            form: pattern.map(|pattern| form_of(pattern).1.to_owned()),
         };
         self.problem(path, false, kind);
     }
@@ -316,7 +320,7 @@ const INSTANT: (&str, &str) = (
 );
 
 /// Patterns of our schemas: what has that form, and how it is written.
-const FORMS: [(&str, &str, &str); 15] = [
+const FORMS: [(&str, &str, &str); 16] = [
     (
         "^[0-9]{1,4}d$",
         "a number of days",
@@ -363,6 +367,11 @@ const FORMS: [(&str, &str, &str); 15] = [
         "`sha256:` and 64 hexadecimal digits",
     ),
     ("^[^/]+/.+$", "a VM", "`SOURCE/ID`"),
+    (
+        crate::ids::WORKLOAD_REF,
+        "a workload",
+        "its name, with its plan in front where that is another one, as in `db` or `infra/ad`",
+    ),
     (
         "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
         "a day",

@@ -8,7 +8,7 @@ use schemas::approval::ApprovalSpec;
 use schemas::gate::{
     Gate, GateFailure, GatePort, HostPort, StepApproval, StepDone, StepRef, WaveStep,
 };
-use schemas::ids::{Digest, Namespace, ObjectName, VmKey, VmName, WorkloadName};
+use schemas::ids::{Digest, Namespace, ObjectName, VmKey, VmName, WorkloadName, WorkloadRef};
 use schemas::inventory::SourceKind;
 use schemas::machine::MachineId;
 use schemas::site::{
@@ -22,6 +22,7 @@ use schemas::wave::{
 
 use executor_machine::At;
 
+use crate::elsewhere::Elsewhere;
 use crate::rng::Rng;
 
 /// Where plan, waves and records are.
@@ -125,6 +126,8 @@ pub struct Fleet {
     pub gates: Vec<Option<Gate>>,
     /// For each workload, the step outside between those that it waits for and itself.
     pub steps: Vec<Option<Step>>,
+    /// For each workload, the machine of another plan that it waits for.
+    pub elsewhere: Vec<Option<Elsewhere>>,
     /// The waves.
     pub waves: Vec<(At, WaveSpec)>,
     /// Scratch bytes that all imports together may hold.
@@ -152,6 +155,7 @@ impl Fleet {
             vms,
             gates: vec![None; waits_for.len()],
             steps: vec![None; waits_for.len()],
+            elsewhere: vec![None; waits_for.len()],
             waits_for,
             waves: Vec::new(),
             usable,
@@ -160,6 +164,7 @@ impl Fleet {
         };
         fleet.single_dependencies(&mut rng);
         fleet.gates_and_steps(&mut Rng::new(seed, "gates"));
+        fleet.other_plans(&mut Rng::new(seed, "plans"));
         fleet.waves = fleet.plan(&mut rng, origin);
         fleet
     }
@@ -225,7 +230,8 @@ impl Fleet {
         for w in 0..self.waits_for.len() {
             self.gates[w] = rng.percent(35).then(|| gate(rng));
             self.steps[w] = rng.percent(25).then(|| {
-                let depends_on = self.waits_for[w].iter().map(|w| workload(*w)).collect();
+                let before = self.waits_for[w].iter();
+                let depends_on = before.map(|w| workload(*w).into()).collect();
                 step(w, depends_on, rng)
             });
         }
@@ -236,6 +242,13 @@ impl Fleet {
         }
         if rng.percent(20) {
             self.on_failure = *rng.pick(&[OnFailure::StopWave, OnFailure::StopPlan]);
+        }
+    }
+
+    /// Some workloads wait for another plan.
+    fn other_plans(&mut self, rng: &mut Rng) {
+        for (w, elsewhere) in self.elsewhere.iter_mut().enumerate() {
+            *elsewhere = rng.percent(15).then(|| Elsewhere::new(w, rng));
         }
     }
 
@@ -295,14 +308,22 @@ impl Fleet {
         own.into_iter()
             .map(|w| WaveWorkload {
                 name: workload(w),
-                depends_on: match &self.steps[w] {
-                    Some(step) => vec![step.wave.name.clone()],
-                    None => self.waits_for[w].iter().map(|w| workload(*w)).collect(),
-                },
+                depends_on: self.depends_on(w),
                 gate: self.gates[w].clone(),
             })
             .filter(|workload| !workload.depends_on.is_empty() || workload.gate.is_some())
             .collect()
+    }
+
+    fn depends_on(&self, w: usize) -> Vec<WorkloadRef> {
+        let before = self.waits_for[w].iter();
+        let mut names: Vec<WorkloadRef> = match &self.steps[w] {
+            Some(step) => vec![step.wave.name.clone()],
+            None => before.map(|w| workload(*w).into()).collect(),
+        };
+        let elsewhere = self.elsewhere[w].iter();
+        names.extend(elsewhere.map(|other| other.workload.clone()));
+        names
     }
 
     fn steps_of(&self, vms: &[Vm]) -> Vec<WaveStep> {
@@ -328,6 +349,12 @@ impl Fleet {
         self.canaries.get(wave) == Some(&true) && self.waits_for[vm.workload].is_empty()
     }
 
+    fn elsewhere_of(&self, vms: &[Vm]) -> impl Iterator<Item = Prerequisite> {
+        let others = self.elsewhere.iter().enumerate();
+        let own = others.filter(|(w, _)| vms.iter().any(|vm| vm.workload == *w));
+        own.filter_map(|(_, other)| Some(other.as_ref()?.listed()))
+    }
+
     fn listed(&self, vms: &[Vm]) -> Vec<Prerequisite> {
         let mut needed: Vec<usize> = vms
             .iter()
@@ -343,9 +370,10 @@ impl Fleet {
         needed
             .into_iter()
             .map(|w| Prerequisite {
-                workload: workload(w),
+                workload: workload(w).into(),
                 machines: machines(w).collect(),
             })
+            .chain(self.elsewhere_of(vms))
             .collect()
     }
 }
@@ -363,7 +391,7 @@ fn gate(rng: &mut Rng) -> Gate {
     }
 }
 
-fn step(w: usize, depends_on: Vec<WorkloadName>, rng: &mut Rng) -> Step {
+fn step(w: usize, depends_on: Vec<WorkloadRef>, rng: &mut Rng) -> Step {
     let name = WorkloadName::new(format!("step{w}"));
     let done = match rng.within(0, 3) {
         0 => (Some(StepApproval::Required), None),
@@ -384,7 +412,7 @@ fn step(w: usize, depends_on: Vec<WorkloadName>, rng: &mut Rng) -> Step {
                     }]
                 }),
             },
-            name,
+            name: name.into(),
         },
     }
 }
@@ -415,13 +443,13 @@ pub fn step_approval(step: &WaveStep) -> (At, ApprovalSpec) {
         digest: None,
         step: Some(StepRef {
             plan: PLAN.into(),
-            name: step.name.clone(),
+            name: step.name.name.clone(),
         }),
         occurrence: None,
         expires: None,
         reference: None,
     };
-    (At::new(HOME, step.name.as_str()), approval)
+    (At::new(HOME, step.name.name.as_str()), approval)
 }
 
 fn workload(w: usize) -> WorkloadName {

@@ -9,7 +9,7 @@
 //! - the scratch never holds more than is usable, by the bytes that the engine really takes;
 //! - at most one import is in front of the engine's one worker;
 //! - nothing is imported before what it depends on runs and its gate holds, nor before the step
-//!   outside is done that it waits for, nor beside what it excludes, nor under a
+//!   outside is done that it waits for, nor before another plan's machine runs, nor beside what it excludes, nor under a
 //!   name that is taken; what runs has its own disks;
 //! - no import is deleted under way; no record of a running machine is written again;
 //! - whatever can run does, what cannot has a reason; the run ends, and knows that it has;
@@ -17,6 +17,7 @@
 //!
 //! That imports are never written after their creation needs no law: no action could.
 
+pub mod elsewhere;
 pub mod fleet;
 pub mod rng;
 pub mod run;

@@ -76,6 +76,8 @@ enum Event {
     /// A step outside is done: whoever must say so does.
     StepDone,
     RetryGates,
+    /// Another plan's machine is further.
+    OtherPlan,
     Foreign(u64),
     DeleteImport(usize),
     Heal,
@@ -108,6 +110,11 @@ pub fn run(seed: u64, mood: Mood) -> Report {
     };
     for step in run.world.fleet.steps.clone().iter().flatten() {
         run.plan_event(step.done_at, Event::StepDone);
+    }
+    for other in run.world.fleet.elsewhere.clone().iter().flatten() {
+        for (at, _) in &other.story {
+            run.plan_event(*at, Event::OtherPlan);
+        }
     }
     run.apply_plan();
     run.approve();
@@ -378,6 +385,7 @@ impl Run {
             Event::ApplyPlan => self.apply_plan(),
             Event::StepDone => self.approve_steps(),
             Event::RetryGates => self.world.retry_gates(),
+            Event::OtherPlan => self.world.hear_of_others(),
             Event::Foreign(n) => self.foreign(n),
             Event::DeleteImport(n) => {
                 let vm = n % self.world.fleet.vms.len();
@@ -529,7 +537,11 @@ impl Run {
             }
             // Those in front of it hold what it needs, and only a person can take it from them; or
             // its window is over.
-            MachineState::Blocked { .. }
+            MachineState::Blocked { plan: Some(_), .. } => {
+                let mut others = self.world.fleet.elsewhere.iter().flatten();
+                others.any(|other| other.runs_at().is_none())
+            }
+            MachineState::Blocked { plan: None, .. }
             | MachineState::Waiting(
                 Wait::Scratch { .. }
                 | Wait::Exclusion { .. }
@@ -537,6 +549,11 @@ impl Run {
                 | Wait::Barrier { .. }
                 | Wait::TooLate { .. },
             ) => true,
+            // Nobody begins with it over there.
+            MachineState::Waiting(Wait::Plan(_)) => {
+                let other = self.world.fleet.elsewhere[truth.workload].as_ref();
+                other.is_some_and(|other| other.runs_at().is_none())
+            }
             MachineState::Waiting(Wait::Wave) => {
                 let mut waves = self.world.waves.values();
                 waves.any(|wave| wave.spec.window.is_some())

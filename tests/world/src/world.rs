@@ -272,6 +272,15 @@ impl World {
         }
     }
 
+    /// The records of other plans' machines say what they say by now.
+    pub fn hear_of_others(&mut self) {
+        for other in self.fleet.elsewhere.iter().flatten() {
+            if let Some(record) = other.record(self.sim.now(), self.origin) {
+                self.records.insert(other.record.clone(), record);
+            }
+        }
+    }
+
     /// Tries a port.
     pub fn probe(&self, probe: &Probe) -> Probed {
         let answers = match probe {
@@ -302,7 +311,7 @@ impl World {
     /// By that name: people or gear are done with it.
     fn step_is_done(&self, name: &str) -> bool {
         let mut steps = self.fleet.steps.iter().flatten();
-        steps.any(|step| step.wave.name == *name && step.done_at <= self.sim.now())
+        steps.any(|step| step.wave.name.name == *name && step.done_at <= self.sim.now())
     }
 
     /// Whether the gate of a VM that runs truly lets those behind it through.
@@ -690,6 +699,13 @@ impl World {
             .map(|step| step.wave.name.clone());
         self.law(undone.is_none(), || {
             format!("VM {vm} is imported before {undone:?} is done")
+        });
+        let other = self.fleet.elsewhere[self.fleet.vms[vm].workload].as_ref();
+        let absent = other
+            .filter(|other| other.runs_at().is_none_or(|at| at > self.sim.now()))
+            .map(|other| other.workload.clone());
+        self.law(absent.is_none(), || {
+            format!("VM {vm} is imported before {absent:?} of another plan runs")
         });
         let late = self.fleet.latest_end(vm, self.now());
         self.law(late.is_none(), || {

@@ -233,7 +233,14 @@ fn source_vm_gone() {
     // Those that depend on it are blocked, the others go on.
     let view = step(&picture, t(121)).view;
     let (by, name) = (key("db"), "db".into());
-    assert_eq!(state(&view, "web"), MachineState::Blocked { by, name });
+    assert_eq!(
+        state(&view, "web"),
+        MachineState::Blocked {
+            by,
+            name,
+            plan: None
+        }
+    );
     assert_eq!(state(&view, "old"), MachineState::Waiting(Wait::Turn));
 }
 
