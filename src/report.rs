@@ -16,7 +16,7 @@ use crate::{plan, target};
 ///
 /// Plans anew, in memory, and writes the result beside the plan: `report.html`, one page that needs
 /// no network (when does what move, how long is it down, how full is the scratch, what was found),
-/// `report.md`, a comment for a pull request, `report.csv`, a row for each VM, or `report.json`.
+/// `report.md`, a comment for a pull request, `report.csv`, a row for each VM and each step outside, or `report.json`.
 /// Connects to nothing, and changes no wave.
 ///
 /// Once machines run, the same report shows what came beside what was foretold: pull the target's
@@ -76,7 +76,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         Err(refusal) => return plan::refuse(refusal, plan::Form::Table, &loaded, output),
     };
     if let Some(forecast) = forecast(arguments, &loaded)? {
-        planned.report = planned.report.after_a_run(&forecast, &inventory);
+        planned.report = planned
+            .report
+            .after_a_run(&planned.checked.plan, &forecast, &inventory);
     }
     let text = render(arguments.output, &planned, &|path| {
         Some(loaded.locate(path))

@@ -145,6 +145,7 @@ impl Fixture {
                 wave: Some("erp-010-web".to_owned()),
                 size: None,
                 times: schemas::machine::Times::default(),
+                gate: None,
             });
         })
     }

@@ -247,6 +247,7 @@ workloads:
                 ready: at(21 + export + 160),
                 ended: at(21 + export + 170),
             },
+            gate: None,
         }
     }
 

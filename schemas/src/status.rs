@@ -60,7 +60,8 @@ impl RunStatus {
             let before = before.map(|at| ledger.remove(at));
             ledger.push(LedgerLine {
                 instance: before.as_ref().and_then(|line| line.instance.clone()),
-                size: before.and_then(|line| line.size),
+                size: before.as_ref().and_then(|line| line.size.clone()),
+                gate: before.and_then(|line| line.gate),
                 id,
                 vm: machine.vm,
                 stage,

@@ -46,9 +46,10 @@ pub(super) fn lines(subject: &Subject<'_>) -> Vec<String> {
     if let Some(budget) = over(subject, slot) {
         lines.push(budget);
     }
-    if critical::path(&planned.schedule)
+    if critical::path(&planned.checked.plan, &planned.schedule)
         .iter()
-        .any(|link| link.vm == slot.vm)
+        .filter_map(|link| link.import())
+        .any(|import| import.vm == slot.vm)
     {
         lines.push("on the critical path: the plan ends earlier if this import does".to_owned());
     }

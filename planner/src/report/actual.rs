@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemas::forecast::{Forecast, ImportForecast, ScratchForecast};
-use schemas::ids::{PlanName, TargetName, VmKey, VmName};
+use schemas::ids::{TargetName, VmKey, VmName, WorkloadName};
 use schemas::inventory::{Inventory, LedgerLine};
 use schemas::machine::{Stage, Times};
 use schemas::units::{Bytes, Seconds};
 use serde::Serialize;
 
 use super::median;
+use crate::resolve::{ExclusionReason, ResolvedPlan, ResolvedWorkload};
 
 /// What came of the waves that were foretold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +26,9 @@ pub struct Actual {
     pub machines: usize,
     /// Waves of which at least one machine runs, in the forecast's order.
     pub waves: Vec<ActualWave>,
+    /// Steps outside that are over, by foretold start: something that waited for them has begun.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<ActualStep>,
     /// The use of the scratch that was foretold.
     #[serde(skip)]
     pub scratch: Vec<ScratchForecast>,
@@ -76,6 +80,59 @@ pub struct ActualVm {
     pub came: Steps,
     /// Provisioned bytes of its disks; nothing where the ledger does not say.
     pub disks: Bytes,
+    /// What came of its gate, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<ActualGate>,
+}
+
+/// What came of the gate of a machine that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActualGate {
+    /// It was foretold to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foretold: Option<Seconds>,
+    /// It held, or counted as if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Seconds>,
+    /// It did not hold in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Seconds>,
+    /// What is said of it: why it failed, or why it counts although it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl ActualGate {
+    /// In a word: `held`, `accepted` (it counts, and somebody or the plan says why), `failed`,
+    /// `awaited`.
+    pub fn word(&self) -> &'static str {
+        match (self.holds, self.failed, &self.message) {
+            (Some(_), _, None) => "held",
+            (Some(_), _, Some(_)) => "accepted",
+            (None, Some(_), _) => "failed",
+            (None, None, _) => "awaited",
+        }
+    }
+}
+
+/// A step outside that is over. Nobody records the moment at which it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActualStep {
+    /// Its workload's name.
+    pub step: WorkloadName,
+    /// What was done, for people.
+    pub title: String,
+    /// It was foretold to begin.
+    pub starts: Seconds,
+    /// It was foretold to be done.
+    pub ends: Seconds,
+    /// All that it waited for was done; absent: it waited for nothing that the ledger knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub could_start: Option<Seconds>,
+    /// The first machine that waited for it was begun: by then it was done.
+    pub done_by: Seconds,
 }
 
 /// When each step came.
@@ -123,10 +180,7 @@ impl Steps {
 
     /// A step that nobody saw came with the one before it. None without a beginning or an end.
     fn came(times: &Times, origin: Timestamp) -> Option<Self> {
-        let since = |at: Timestamp| {
-            let seconds = at.duration_since(origin).as_secs();
-            Seconds(u64::try_from(seconds).unwrap_or(0))
-        };
+        let since = |at: Timestamp| since(origin, at);
         let created = since(times.created?);
         let ready = since(times.ready.or(times.ended)?).max(created);
         let step =
@@ -149,7 +203,7 @@ impl Actual {
     ///
     /// Times count from the forecast's origin. Where it has none, or the run began before it, they
     /// count as if the first machine had been created when that was foretold.
-    pub fn new(plan: &PlanName, forecast: &Forecast, inventory: &Inventory) -> Option<Self> {
+    pub fn new(plan: &ResolvedPlan, forecast: &Forecast, inventory: &Inventory) -> Option<Self> {
         let mut ran: BTreeMap<&VmKey, (&TargetName, &LedgerLine)> = BTreeMap::new();
         for (target, found) in &inventory.targets {
             let lines = found.ledger.iter();
@@ -167,7 +221,11 @@ impl Actual {
         let aligned = || first - jiff::SignedDuration::from_secs(created.signed());
         let origin = forecast.origin.filter(|origin| *origin <= first);
         let origin = origin.unwrap_or_else(aligned);
-        let prefix = format!("{plan}-");
+        let prefix = format!("{}-", plan.name);
+        let gated = |vm: &VmKey| {
+            let gone = plan.exclusions.iter().find(|gone| gone.key == *vm)?;
+            plan.workload(&gone.workload)?.gate.as_ref()
+        };
         let waves: Vec<ActualWave> = forecast
             .waves
             .iter()
@@ -183,6 +241,7 @@ impl Actual {
                         foretold: Steps::foretold(import),
                         came,
                         disks: line.size.as_ref().map_or(Bytes(0), |size| size.disks.0),
+                        gate: ActualGate::of(import, line, gated(&import.vm).is_some(), origin),
                     })
                 });
                 let vms: Vec<ActualVm> = vms.collect();
@@ -197,8 +256,10 @@ impl Actual {
                 })
             })
             .collect();
+        let steps = Outside::new(plan, &waves).steps(forecast);
         (!waves.is_empty()).then(|| Self {
             origin,
+            steps,
             machines: forecast.waves.iter().map(|wave| wave.imports.len()).sum(),
             waves,
             scratch: forecast.scratch.clone(),
@@ -236,6 +297,98 @@ impl Actual {
             foretold.downtime_worst
         )
     }
+}
+
+impl ActualGate {
+    /// Of a machine that has one, by the forecast or by its workload.
+    fn of(
+        import: &ImportForecast,
+        line: &LedgerLine,
+        is_gated: bool,
+        origin: Timestamp,
+    ) -> Option<Self> {
+        let seen = line.gate.clone();
+        if import.gate.is_none() && seen.is_none() && !is_gated {
+            return None;
+        }
+        let seen = seen.unwrap_or_default();
+        let since = |at: Timestamp| since(origin, at);
+        Some(Self {
+            foretold: import.gate,
+            holds: seen.holds.map(since),
+            failed: seen.failed.filter(|_| seen.holds.is_none()).map(since),
+            message: seen.message,
+        })
+    }
+}
+
+/// What machines that run say of the steps outside between them.
+struct Outside<'p> {
+    plan: &'p ResolvedPlan,
+    ran: BTreeMap<&'p VmKey, &'p ActualVm>,
+    of: BTreeMap<&'p WorkloadName, Vec<&'p VmKey>>,
+}
+
+impl<'p> Outside<'p> {
+    fn new(plan: &'p ResolvedPlan, waves: &'p [ActualWave]) -> Self {
+        let vms = waves.iter().flat_map(|wave| &wave.vms);
+        let mut of: BTreeMap<&WorkloadName, Vec<&VmKey>> = BTreeMap::new();
+        let gone = plan.exclusions.iter();
+        let moved = gone.filter(|gone| matches!(gone.reason, ExclusionReason::Moved { .. }));
+        let all = moved.map(|gone| (&gone.workload, &gone.key));
+        for (workload, vm) in all.chain(plan.vms.iter().map(|vm| (&vm.workload, &vm.key))) {
+            of.entry(workload).or_default().push(vm);
+        }
+        Self {
+            plan,
+            ran: vms.map(|vm| (&vm.vm, vm)).collect(),
+            of,
+        }
+    }
+
+    /// Those that are over, in the forecast's order, which is by start.
+    fn steps(&self, forecast: &Forecast) -> Vec<ActualStep> {
+        let over = forecast.steps.iter().filter_map(|step| {
+            Some(ActualStep {
+                step: step.step.clone(),
+                title: step.title.clone(),
+                starts: step.starts,
+                ends: step.ends,
+                could_start: self.could_start(&step.step),
+                done_by: self.done_by(&step.step)?,
+            })
+        });
+        over.collect()
+    }
+
+    /// When all machines that a step waits for were done, gates included.
+    fn could_start(&self, step: &WorkloadName) -> Option<Seconds> {
+        let (sets, _) = self.plan.before(self.plan.workload(step)?);
+        let vms = sets.iter().filter_map(|set| self.of.get(*set)).flatten();
+        let ran = vms.filter_map(|vm| self.ran.get(vm));
+        ran.map(|vm| {
+            vm.gate
+                .as_ref()
+                .and_then(|gate| gate.holds)
+                .unwrap_or(vm.came.ready)
+        })
+        .max()
+    }
+
+    /// When the first machine that waits for a step was begun.
+    fn done_by(&self, step: &WorkloadName) -> Option<Seconds> {
+        let waits = |workload: &&ResolvedWorkload| self.plan.before(workload).1.contains(&step);
+        let waiting = self.plan.workloads.iter().filter(waits);
+        let vms = waiting.filter_map(|it| self.of.get(&it.name)).flatten();
+        vms.filter_map(|vm| Some(self.ran.get(vm)?.came.created))
+            .min()
+    }
+}
+
+/// How long after the origin that was; nothing before it.
+fn since(origin: Timestamp, at: Timestamp) -> Seconds {
+    let seconds = at.duration_since(origin).as_secs();
+    Seconds(u64::try_from(seconds).unwrap_or(0))
 }
 
 impl Came {

@@ -1,22 +1,22 @@
 //! The report as a table for a spreadsheet: one row for each VM that the plan speaks of, those that
-//! it leaves out and those that run already too. No cell is taken for a formula.
+//! it leaves out and those that run already too, and one for each step outside. No cell is taken for a formula.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use schemas::finding::{Finding, Subject};
 use schemas::forecast::ImportForecast;
-use schemas::ids::VmKey;
+use schemas::ids::{VmKey, WorkloadName};
 use schemas::shown;
 use schemas::units::Seconds;
 
-use super::actual::ActualVm;
-use super::{LeftOut, PlanReport, WaveLine};
+use super::actual::{ActualStep, ActualVm};
+use super::{LeftOut, PlanReport, StepLine, WaveLine};
 use crate::pipeline::Planned;
 use crate::resolve::{ResolvedPlan, ResolvedVm};
 
 /// The first row. Times are RFC 3339 in UTC where the plan has a start, else seconds from it.
-const HEAD: [&str; 24] = [
+const HEAD: [&str; 30] = [
     "source",
     "id",
     "name",
@@ -41,6 +41,12 @@ const HEAD: [&str; 24] = [
     "losses",
     "actual_ready",
     "actual_downtime_seconds",
+    "gate_holds",
+    "actual_gate",
+    "actual_gate_at",
+    "step_starts",
+    "step_done",
+    "actual_step_done_by",
 ];
 
 /// The table.
@@ -53,7 +59,11 @@ pub fn render(planned: &Planned) -> String {
     });
     let gone = planned.report.left_out.iter().map(|out| rows.gone(out));
     let head = HEAD.map(str::to_owned);
-    shown::csv(std::iter::once(head).chain(moving).chain(gone))
+    let over = planned.report.actual.iter().flat_map(|it| &it.steps);
+    let over = over.map(|step| rows.over(step));
+    let outside = planned.report.steps.iter().map(|step| rows.outside(step));
+    let machines = std::iter::once(head).chain(moving).chain(gone);
+    shown::csv(machines.chain(over).chain(outside))
 }
 
 /// What rows are made from, by VM.
@@ -131,7 +141,58 @@ impl<'p> Rows<'p> {
         let critical = self.critical.contains(&vm.key);
         let critical = if critical { "yes" } else { "no" };
         critical.clone_into(&mut row[18]);
+        row[24] = text(import.gate.map(|gate| self.time(gate)));
         row
+    }
+
+    /// A step outside that is to come.
+    fn outside(&self, step: &StepLine) -> [String; HEAD.len()] {
+        let mut row = self.step(&step.step, &step.title, "step");
+        row[7] = format!("{} says that it is done", step.said_by());
+        let critical = if step.critical { "yes" } else { "no" };
+        critical.clone_into(&mut row[18]);
+        row[27] = self.time(step.starts);
+        row[28] = self.time(step.ends);
+        row
+    }
+
+    /// A step outside that is over.
+    fn over(&self, step: &ActualStep) -> [String; HEAD.len()] {
+        let mut row = self.step(&step.step, &step.title, "step over");
+        row[27] = self.time(step.starts);
+        row[28] = self.time(step.ends);
+        row[29] = self.came(step.done_by);
+        row
+    }
+
+    /// What every step has: its title for a name.
+    fn step(&self, name: &WorkloadName, title: &str, standing: &str) -> [String; HEAD.len()] {
+        let mut row = [const { String::new() }; HEAD.len()];
+        title.clone_into(&mut row[2]);
+        row[3] = name.to_string();
+        (row[4], row[5]) = self.service(name.as_str());
+        standing.clone_into(&mut row[6]);
+        row
+    }
+
+    /// The service of a workload, and who answers for it.
+    fn service(&self, workload: &str) -> (String, String) {
+        let mut services = self.plan.services.iter();
+        let service = services.find(|s| s.workloads.iter().any(|own| own.as_str() == workload));
+        service.map_or_else(Default::default, |service| {
+            (
+                service.name.to_string(),
+                service.owner.clone().unwrap_or_default(),
+            )
+        })
+    }
+
+    /// A time of the run.
+    fn came(&self, at: Seconds) -> String {
+        let Some(actual) = &self.report.actual else {
+            return String::new();
+        };
+        (actual.origin + SignedDuration::from_secs(at.signed())).to_string()
     }
 
     fn gone(&self, out: &LeftOut) -> [String; HEAD.len()] {
@@ -147,21 +208,24 @@ impl<'p> Rows<'p> {
             out.kind,
         );
         row[7].clone_from(&out.reason);
-        if let (Some(vm), Some(actual)) = (self.ran.get(&out.vm), &self.report.actual) {
+        if let Some(vm) = self.ran.get(&out.vm) {
             row[15] = self.time(vm.foretold.off);
             row[16] = self.time(vm.foretold.ready);
             row[17] = vm.foretold.downtime().0.to_string();
-            let ready = SignedDuration::from_secs(vm.came.ready.signed());
-            row[22] = (actual.origin + ready).to_string();
+            row[22] = self.came(vm.came.ready);
             row[23] = vm.came.downtime().0.to_string();
+            if let Some(gate) = &vm.gate {
+                row[24] = gate.foretold.map(|at| self.time(at)).unwrap_or_default();
+                gate.word().clone_into(&mut row[25]);
+                let at = gate.holds.or(gate.failed);
+                row[26] = at.map(|at| self.came(at)).unwrap_or_default();
+            }
         }
         row
     }
 
     /// What every row has.
     fn row(&self, key: &VmKey, name: &str, workload: &str, standing: &str) -> [String; HEAD.len()] {
-        let mut services = self.plan.services.iter();
-        let service = services.find(|s| s.workloads.iter().any(|own| own.as_str() == workload));
         let codes = |waived: bool| {
             let found = self.findings.get(key).into_iter().flatten();
             let found = found.filter(|finding| finding.waived_by.is_some() == waived);
@@ -173,8 +237,7 @@ impl<'p> Rows<'p> {
         row[1] = key.id.to_string();
         name.clone_into(&mut row[2]);
         workload.clone_into(&mut row[3]);
-        row[4] = service.map(|s| s.name.to_string()).unwrap_or_default();
-        row[5] = service.and_then(|s| s.owner.clone()).unwrap_or_default();
+        (row[4], row[5]) = self.service(workload);
         standing.clone_into(&mut row[6]);
         row[19] = codes(false);
         row[20] = codes(true);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use schemas::finding::{Finding, Severity};
+use schemas::gate::GateFailure;
 use schemas::shown::{lines, shown};
 
+use super::actual::ActualGate;
 use super::{Clock, PlanReport};
 use crate::check::table;
 use crate::diagnostic::count;
@@ -30,6 +32,7 @@ pub fn render(report: &PlanReport, locate: &dyn Fn(&str) -> Option<String>) -> S
     let parts = [
         waves(report),
         services(report),
+        gates(report),
         steps(report),
         others(report),
         happened(report),
@@ -156,14 +159,21 @@ fn steps(report: &PlanReport) -> Vec<String> {
     }
     let clock = Clock::new(report.origin, &report.time_zone);
     let mut text =
-        "\n| step outside | may begin | done by | what |\n|---|---|---|---|\n".to_owned();
+        "\n| step outside | may begin | done by | who says so | what |\n|---|---|---|---|---|\n"
+            .to_owned();
     for step in &report.steps {
         writeln!(
             text,
-            "| {} | {} | {} | {} |",
+            "| {}{} | {} | {} | {} | {} |",
             cell(step.step.as_str()),
+            if step.critical {
+                ", decides the end"
+            } else {
+                ""
+            },
             clock.moment(step.starts),
             clock.until(step.starts, step.ends),
+            cell(&step.said_by()),
             cell(&step.title),
         )
         .expect(INFALLIBLE);
@@ -182,6 +192,39 @@ fn others(report: &PlanReport) -> Vec<String> {
         writeln!(text, "| {} | {done} |", cell(&name)).expect(INFALLIBLE);
     }
     text.push('\n');
+    vec![text]
+}
+
+/// What machines must show before those that depend on them start.
+fn gates(report: &PlanReport) -> Vec<String> {
+    let gated = report.workloads.iter();
+    let gated: Vec<_> = gated
+        .filter_map(|line| Some((line, line.gate.as_ref()?)))
+        .collect();
+    if gated.is_empty() {
+        return Vec::new();
+    }
+    let clock = Clock::new(report.origin, &report.time_zone);
+    let mut text = "\n| gate of | VMs | ports | soak | all hold by | if not |\n\
+                    |---|--:|---|--:|---|---|\n"
+        .to_owned();
+    for (line, gate) in gated {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            cell(line.name.as_str()),
+            line.vms,
+            cell(&super::steps::ports(gate)),
+            gate.soak
+                .map_or_else(String::new, |soak| soak.0.to_string()),
+            clock.moment(line.ends),
+            match gate.on_failure {
+                GateFailure::Hold => "what depends on it waits",
+                GateFailure::Continue => "noted",
+            },
+        )
+        .expect(INFALLIBLE);
+    }
     vec![text]
 }
 
@@ -213,23 +256,48 @@ fn happened(report: &PlanReport) -> Vec<String> {
         )
         .expect(INFALLIBLE);
     }
+    if !actual.steps.is_empty() {
+        text.push_str(
+            "\n| step outside | done foretold | could begin | done by |\n|---|---|---|---|\n",
+        );
+    }
+    for step in &actual.steps {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(step.step.as_str()),
+            clock.moment(step.ends),
+            step.could_start
+                .map_or_else(String::new, |at| clock.moment(at)),
+            clock.moment(step.done_by),
+        )
+        .expect(INFALLIBLE);
+    }
     let mut parts = vec![text];
     let vms = || actual.waves.iter().flat_map(|wave| &wave.vms);
+    let gated = vms().any(|vm| vm.gate.is_some());
     let mut folded = format!(
         "\n<details><summary>Foretold and come: {}</summary>\n\n\
-         | VM | ready foretold | ready | down foretold | down |\n|---|---|---|--:|--:|\n",
-        count(vms().count(), "machine")
+         | VM | ready foretold | ready | down foretold | down |{}\n|---|---|---|--:|--:|{}\n",
+        count(vms().count(), "machine"),
+        if gated { " gate |" } else { "" },
+        if gated { "---|" } else { "" },
     );
     for vm in vms().take(MACHINES_SHOWN_MAX) {
         let (foretold, came) = (&vm.foretold, &vm.came);
         writeln!(
             folded,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} |{}",
             cell(vm.name.as_str()),
             clock.moment(foretold.ready),
             clock.moment(came.ready),
             foretold.downtime(),
             came.downtime(),
+            match &vm.gate {
+                Some(gate) => format!(" {} |", came_of(gate, &clock)),
+                None if gated => " |".to_owned(),
+                None => String::new(),
+            },
         )
         .expect(INFALLIBLE);
     }
@@ -237,6 +305,13 @@ fn happened(report: &PlanReport) -> Vec<String> {
     folded.push_str("\n</details>\n");
     parts.push(folded);
     parts
+}
+
+/// `held Sat 28 Nov 22:40`.
+fn came_of(gate: &ActualGate, clock: &Clock) -> String {
+    let at = gate.holds.or(gate.failed);
+    let at = at.map_or_else(String::new, |at| format!(" {}", clock.moment(at)));
+    format!("{}{at}", gate.word())
 }
 
 /// Says how many more machines there are than are listed.

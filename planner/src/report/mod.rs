@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub mod csv;
 pub mod markdown;
 pub mod page;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -16,13 +17,15 @@ mod twins;
 
 pub use actual::Actual;
 pub(crate) use clock::Clock;
+pub use steps::StepLine;
 pub use twins::{Twin, TwinVm, Twins};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::finding::{Finding, Severity, Subject};
-use schemas::forecast::{Band, Forecast, ImportForecast, OtherForecast, StepForecast};
+use schemas::forecast::{Band, Forecast, ImportForecast, OtherForecast};
+use schemas::gate::Gate;
 use schemas::ids::{
     OccurrenceId, PlanName, SourceName, TargetName, VmKey, VmName, WindowName, WorkloadName,
 };
@@ -80,7 +83,7 @@ pub struct PlanReport {
     pub services: Vec<ServiceLine>,
     /// Steps outside, by start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<StepForecast>,
+    pub steps: Vec<StepLine>,
     /// Workloads of other plans that are waited for, as those plans predict them, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherForecast>,
@@ -88,9 +91,12 @@ pub struct PlanReport {
     pub workloads: Vec<WorkloadLine>,
     /// The last machine is ready.
     pub ends: Seconds,
-    /// Between which moments that is.
+    /// The last gate holds and the last step outside is done, where that is later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<Seconds>,
+    /// Between which moments the last machine is ready.
     pub band: Band,
-    /// The chain of imports that decides it, by start.
+    /// The chain of imports that decides it, by start; steps outside on it are marked among `steps`.
     pub critical_path: Vec<VmKey>,
     /// No schedule can end before.
     pub ends_at_least: Seconds,
@@ -137,9 +143,9 @@ pub struct ServiceLine {
     pub vms: usize,
     /// First guest off.
     pub starts: Seconds,
-    /// Last machine ready.
+    /// Last machine ready, last gate holding, last step outside done.
     pub ends: Seconds,
-    /// It is down for so long: in each occurrence from the first guest off to the last machine ready.
+    /// It is down for so long: in each occurrence from the first of these to the last.
     pub downtime: Seconds,
     /// In so many occurrences of its windows.
     pub occurrences: usize,
@@ -158,10 +164,13 @@ pub struct WorkloadLine {
     pub vms: usize,
     /// First guest off.
     pub starts: Seconds,
-    /// Last machine ready.
+    /// Last machine ready, its gate holding.
     pub ends: Seconds,
     /// As a service's.
     pub downtime: Seconds,
+    /// What each of its machines must show before those that depend on it start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
 }
 
 fn service_lines(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<ServiceLine> {
@@ -197,6 +206,7 @@ fn workload_lines(plan: &ResolvedPlan, schedule: &Schedule) -> Vec<WorkloadLine>
                 starts: down.starts,
                 ends: down.ends,
                 downtime: down.down,
+                gate: workload.gate.clone(),
             })
         })
         .collect()
@@ -340,6 +350,10 @@ impl PlanReport {
     ) -> Self {
         let plan = &checked.plan;
         let at_once = all_at_once(problem);
+        let path = critical::path(plan, schedule);
+        let steps = path.iter().filter_map(|link| link.step());
+        let steps = steps.filter_map(|step| Some(plan.workloads.get(step.workload)?.name.clone()));
+        let critical_steps: Vec<WorkloadName> = steps.collect();
         let left_out = LeftOut::of(plan);
         let times = || {
             rendered
@@ -366,14 +380,19 @@ impl PlanReport {
             windows,
             waves: wave_lines(checked, rendered),
             services: service_lines(plan, schedule),
-            steps: rendered.forecast.steps.clone(),
+            steps: steps::lines(plan, schedule, &critical_steps),
             others: rendered.forecast.others.clone(),
             workloads: workload_lines(plan, schedule),
             ends: schedule.ends(),
+            done: times()
+                .filter_map(|import| import.gate)
+                .chain([schedule.done()])
+                .max()
+                .filter(|done| *done > schedule.ends()),
             band: rendered.forecast.band.unwrap_or_default(),
-            critical_path: critical::path(schedule)
+            critical_path: path
                 .iter()
-                .map(|slot| slot.vm.clone())
+                .filter_map(|link| Some(link.import()?.vm.clone()))
                 .collect(),
             ends_at_least: schedule.bound.ends,
             gap_percent: schedule.gap(),
@@ -396,8 +415,17 @@ impl PlanReport {
 
     /// The same, beside what a run came to: of the committed forecast and the ledgers of the targets.
     #[must_use]
-    pub fn after_a_run(mut self, forecast: &Forecast, inventory: &Inventory) -> Self {
-        self.actual = Actual::new(&self.plan, forecast, inventory);
+    pub fn after_a_run(
+        mut self,
+        plan: &ResolvedPlan,
+        forecast: &Forecast,
+        inventory: &Inventory,
+    ) -> Self {
+        self.actual = Actual::new(plan, forecast, inventory);
+        // What waited for them has begun: they are over.
+        let over = self.actual.iter().flat_map(|actual| &actual.steps);
+        let over: BTreeSet<&WorkloadName> = over.map(|step| &step.step).collect();
+        self.steps.retain(|step| !over.contains(&step.step));
         self
     }
 

@@ -309,9 +309,11 @@ fn after_a_run() {
                 ready: at(import.ready, 900),
                 ..schemas::machine::Times::default()
             },
+            gate: None,
         });
     }
-    let report = planned.report.after_a_run(&forecast, &inventory);
+    let report = planned.report;
+    let report = report.after_a_run(&planned.checked.plan, &forecast, &inventory);
     let actual = report.actual.as_ref().expect("machines run");
     assert_eq!(actual.machines, imports.len());
     assert_eq!(actual.ran(), last);
@@ -325,7 +327,158 @@ fn after_a_run() {
     insta::assert_snapshot!(said.expect("it is said"));
     // Nothing that was foretold runs: nothing is compared.
     assert_eq!(
-        super::Actual::new(&report.plan, &forecast, &fixture.inventory),
+        super::Actual::new(&planned.checked.plan, &forecast, &fixture.inventory),
         None
     );
+}
+
+const OUTSIDE: &str = r#"
+start: "2026-11-23T00:00:00+01:00"
+workloads:
+- name: db
+  select: [ { source: dc1, folder: erp/db } ]
+  gate: { tcp: [ { port: 5432 } ], soak: 5m }
+- name: repoint
+  dependsOn: [db]
+  external: { title: repoint, estimate: 40m, done: { approval: required, tcp: [ { host: scan, port: 1521 } ] } }
+- { name: app, select: [ { source: dc1, folder: erp/app } ], dependsOn: [repoint] }
+services:
+- { name: erp, workloads: [db, repoint] }
+"#;
+
+// A service is down until its last gate, or its last step outside; both are told, and the step is a
+// link of the chain that decides the end, from the machine whose gate held last to the first that
+// waited for it.
+#[test]
+fn gates_and_steps() {
+    let fixture = Fixture::new(OUTSIDE);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let report = &planned.report;
+    let imports = || {
+        let waves = planned.rendered.forecast.waves.iter();
+        waves.flat_map(|wave| &wave.imports)
+    };
+    let gated = || imports().filter(|import| import.gate.is_some());
+    let off = gated().map(|import| import.off).min().expect("guests");
+    let held = gated()
+        .filter_map(|import| import.gate)
+        .max()
+        .expect("gates");
+    let [step] = report.steps.as_slice() else {
+        panic!("one step: {:?}", report.steps)
+    };
+    // Times are whole seconds, of moments that are not.
+    let second = schemas::units::Seconds(1);
+    assert!(
+        held <= step.starts && step.starts <= held + second,
+        "{step:?}, {held}"
+    );
+    assert_eq!(step.ends, step.starts + schemas::units::Seconds(40 * 60));
+    assert!(step.critical);
+    assert_eq!(step.said_by(), "a person and scan:1521");
+    assert_eq!(report.services[0].downtime, step.ends - off);
+    let alone = Fixture::new(&OUTSIDE.replace("[db, repoint]", "[db]"));
+    let alone = plan(&alone.plan, &alone.site, &alone.inventory).expect("a plan");
+    assert_eq!(alone.report.services[0].downtime, held - off);
+    let path = crate::critical::path(&planned.checked.plan, &planned.schedule);
+    let at = path.iter().position(|link| link.step().is_some());
+    let at = at.expect("the step is on it");
+    let before = path[at - 1].import().expect("an import");
+    assert!(gated().any(|import| import.vm == before.vm && import.gate == Some(held)));
+    let after = path[at + 1].import().expect("an import");
+    assert!(after.times.created >= step.ends);
+    let table = super::csv::render(&planned);
+    assert!(table.contains(",repoint,erp,,step,a person and scan:1521 says that it is done,"));
+    let comment = super::markdown::render(report, &|_| None);
+    assert!(
+        comment.contains("| `db` | 2 | `5432` | 5 min |"),
+        "{comment}"
+    );
+    assert!(
+        comment.contains("| `repoint`, decides the end |"),
+        "{comment}"
+    );
+}
+
+// Where a gate or a step comes last, the plan is done later than its last machine is ready.
+#[test]
+fn done_after_the_last_machine() {
+    let last = OUTSIDE.replace("dependsOn: [repoint] }", "dependsOn: [db] }");
+    let fixture = Fixture::new(&last);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let report = &planned.report;
+    let step = report.steps.first().expect("a step");
+    assert!(step.ends > report.ends && !step.critical, "{step:?}");
+    assert_eq!(report.done, Some(step.ends));
+    assert!(text(&fixture).contains("the last gate holds and the last step outside is done"));
+}
+
+// After a run: what came of gates is in the records, and a step that something waited for is over by
+// the time at which that began; it is not told as to come.
+#[test]
+fn gates_and_steps_after_a_run() {
+    let fixture = Fixture::new(OUTSIDE);
+    let planned = plan(&fixture.plan, &fixture.site, &fixture.inventory).expect("a plan");
+    let forecast = planned.rendered.forecast.clone();
+    let origin = forecast.origin.expect("an origin");
+    let mut ran = Fixture::new(OUTSIDE);
+    let target = ran.inventory.targets.entry("hv1".into()).or_default();
+    let imports = forecast.waves.iter().flat_map(|wave| &wave.imports);
+    for (number, import) in imports.enumerate() {
+        let at = |seconds: schemas::units::Seconds| {
+            Some(origin + jiff::SignedDuration::from_secs(seconds.signed() + 600))
+        };
+        let gate = import.gate.map(|gate| schemas::gate::GateStatus {
+            holds: at(gate),
+            message: (number == 0).then(|| "accepted".to_owned()),
+            ..schemas::gate::GateStatus::default()
+        });
+        target.ledger.push(schemas::inventory::LedgerLine {
+            id: format!("migrations/vm-{number:08x}"),
+            instance: None,
+            vm: import.vm.clone(),
+            stage: schemas::machine::Stage::Running,
+            wave: None,
+            size: None,
+            times: schemas::machine::Times {
+                created: at(import.created),
+                off: at(import.off),
+                ready: at(import.ready),
+                ..schemas::machine::Times::default()
+            },
+            gate,
+        });
+    }
+    let plan = &planned.checked.plan;
+    let report = planned.report.clone();
+    let report = report.after_a_run(plan, &forecast, &ran.inventory);
+    let actual = report.actual.as_ref().expect("machines run");
+    let late = schemas::units::Seconds(600);
+    let foretold = forecast.steps.first().expect("a step");
+    let [step] = actual.steps.as_slice() else {
+        panic!("one step is over: {:?}", actual.steps)
+    };
+    let could_start = step.could_start.expect("databases run");
+    let second = schemas::units::Seconds(1);
+    let foretold_start = foretold.starts + late;
+    assert!(
+        could_start <= foretold_start && foretold_start <= could_start + second,
+        "{step:?}"
+    );
+    assert!(step.done_by >= foretold.ends + late);
+    assert!(report.steps.is_empty(), "{:?}", report.steps);
+    let vms = || actual.waves.iter().flat_map(|wave| &wave.vms);
+    let gates: Vec<_> = vms().filter_map(|vm| vm.gate.as_ref()).collect();
+    for gate in &gates {
+        assert_eq!(gate.holds, gate.foretold.map(|at| at + late));
+    }
+    let words: Vec<&str> = gates.iter().map(|gate| gate.word()).collect();
+    assert_eq!(words.iter().filter(|word| **word == "accepted").count(), 1);
+    assert!(words.contains(&"held"));
+    let said = super::markdown::render(&report, &|_| None);
+    assert!(
+        said.contains("| gate |") && said.contains(" accepted "),
+        "{said}"
+    );
+    assert!(said.contains("| could begin | done by |"), "{said}");
 }

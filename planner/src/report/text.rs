@@ -189,13 +189,14 @@ fn steps(text: &mut String, report: &PlanReport) {
         return;
     }
     let clock = Clock::new(report.origin, &report.time_zone);
-    let head = ["step outside", "may begin", "done by", "what"];
+    let head = ["step outside", "may begin", "done by", "says so", "what"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(report.steps.iter().map(|step| {
         [
             step.step.to_string(),
             clock.moment(step.starts),
             clock.until(step.starts, step.ends),
+            schemas::shown::shown(&step.said_by()).into_owned(),
             clipped(&step.title),
         ]
     }));
@@ -328,7 +329,15 @@ fn outcome(text: &mut String, report: &PlanReport) {
         0 => "no schedule ends earlier".to_owned(),
         gap => format!("no schedule can end before {least}: at most {gap} % could be saved"),
     };
-    paragraph(text, "  ", &format!("{times}; {gap}"));
+    let done = report.done.map(|done| {
+        let at = whole(clock.then(report.ends, done));
+        format!("; the last gate holds and the last step outside is done {at}")
+    });
+    paragraph(
+        text,
+        "  ",
+        &format!("{times}; {gap}{}", done.unwrap_or_default()),
+    );
     band(text, report, &clock);
     if report.vms < 2 {
         return;
@@ -376,9 +385,15 @@ fn band(text: &mut String, report: &PlanReport, clock: &Clock) {
             count(usize::try_from(n).unwrap_or(usize::MAX), "VM"),
         ),
     };
-    let chain = match report.critical_path.len() {
-        0 | 1 => String::new(),
-        n => format!("; a chain of {n} imports decides the end"),
+    let steps = report.steps.iter().filter(|step| step.critical).count();
+    let chain = match (report.critical_path.len(), steps) {
+        (0 | 1, 0) => String::new(),
+        (n, 0) => format!("; a chain of {n} imports decides the end"),
+        (n, steps) => format!(
+            "; a chain of {} and {} decides the end",
+            count(n, "import"),
+            count(steps, "step")
+        ),
     };
     let prose = format!(
         "ends between {} and {}, by how fast imports turn out{missed}{chain}",

@@ -489,4 +489,7 @@ pub struct LedgerLine {
     /// When each step came; of a machine that runs only, since until then they change.
     #[serde(default, skip_serializing_if = "crate::site::is_default")]
     pub times: crate::machine::Times,
+    /// What came of its gate, once it held or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<crate::gate::GateStatus>,
 }

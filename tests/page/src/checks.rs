@@ -110,6 +110,7 @@ impl<'o> Checks<'o> {
         self.picture(page, "erp-light")?;
         self.fits(page, "wide")?;
         self.chart(page)?;
+        self.outside(page)?;
         self.table(page)?;
         self.keyboard(page)?;
         self.zones(page)?;
@@ -190,6 +191,64 @@ impl<'o> Checks<'o> {
         page.choose("#group", "wave")
     }
 
+    /// Gates and steps outside: a shape each beside the colour, in the legend, told on hover, with
+    /// what they wait for.
+    fn outside(&mut self, page: &mut Browser) -> Result<()> {
+        let about = "document.getElementById('about').textContent";
+        let shapes = "['.gate', '.post', '.step', '.done'].map((kind) => document.querySelectorAll('#rows ' + kind).length).join(' ')";
+        self.value(
+            page,
+            "two gates and a step are drawn",
+            shapes,
+            &json!("2 2 1 1"),
+        )?;
+        self.tells(
+            page,
+            "the legend has them",
+            "document.getElementById('legend').textContent",
+            &["until its gate holds", "step outside, done"],
+        )?;
+        // A gate begins where its machine is ready; the step begins where the last gate holds.
+        let follows = "(() => { const box = (kind) => [...document.querySelectorAll('#rows ' + kind)].map((r) => r.getBoundingClientRect()); \
+             const ready = box('.boot').map((r) => r.right), held = box('.gate').map((r) => r.right); \
+             return box('.gate').every((r) => r.width > 1 && ready.some((x) => Math.abs(x - r.left) < 2)) \
+             && Math.abs(Math.max(...held) - box('.step')[0].left) < 2; })()";
+        self.value(page, "each begins where it may", follows, &json!(true))?;
+        point(page, "repoint")?;
+        self.tells(
+            page,
+            "hover tells of a step",
+            about,
+            &[
+                "point the applications at the new databases",
+                "May begin Sun 29 Nov 00:14",
+                "expected to be done 00:44",
+                "a person says so",
+                "On the critical path",
+                "After ERP-DB-02",
+            ],
+        )?;
+        let lines = "document.querySelectorAll('#rows .dep').length";
+        self.value(page, "with a line to its machine", lines, &json!(1))?;
+        self.picture(page, "erp-step")?;
+        point(page, "ERP-DB-01")?;
+        self.tells(
+            page,
+            "hover tells of a gate",
+            about,
+            &["Its gate (port 5432) holds", "only then do others start"],
+        )?;
+        point(page, "erp-app-01")?;
+        self.tells(page, "what waits for a step", about, &["After repoint"])?;
+        self.value(page, "has a line to it", lines, &json!(1))?;
+        self.tells(
+            page,
+            "the chain that decides the end has the step",
+            "document.getElementById('rest').textContent",
+            &["repointsteps outsideSun 29 Nov 00:14", "waits for", "Gates"],
+        )
+    }
+
     /// Search, filter and sort.
     fn table(&mut self, page: &mut Browser) -> Result<()> {
         let names = "[...document.querySelectorAll('#body tr:not(.pad) td:first-child')].map((c) => c.textContent).join(' ')";
@@ -244,12 +303,21 @@ impl<'o> Checks<'o> {
             page,
             "the first row by keys",
             about,
-            &["010-infra: 1 machine"],
+            &["steps outside: first may begin"],
         )?;
+        page.press("ArrowDown")?;
+        self.tells(
+            page,
+            "a step by keys",
+            about,
+            &["Step outside repoint", "a person says so"],
+        )?;
+        page.press("ArrowDown")?;
+        self.tells(page, "a group by keys", about, &["010-infra: 1 machine"])?;
         page.press("ArrowDown")?;
         self.tells(page, "the next row by keys", about, &["AD-01", "down from"])?;
         page.press("Home")?;
-        let rows = "document.getElementById('rows').textContent.includes('AD-01')";
+        let rows = "document.getElementById('rows').textContent.includes('repoint')";
         page.press("Enter")?;
         self.value(page, "Enter closes a group", rows, &json!(false))?;
         page.press("Enter")?;
@@ -272,9 +340,9 @@ impl<'o> Checks<'o> {
     /// The same moment in another zone.
     fn zones(&mut self, page: &mut Browser) -> Result<()> {
         let ends = "document.querySelectorAll('#figures dd')[1].textContent";
-        self.tells(page, "the plan's zone", ends, &["Sun 29 Nov 01:42"])?;
+        self.tells(page, "the plan's zone", ends, &["Sun 29 Nov 02:18"])?;
         page.choose("#zone", "UTC")?;
-        self.tells(page, "UTC", ends, &["Sun 29 Nov 00:42"])?;
+        self.tells(page, "UTC", ends, &["Sun 29 Nov 01:18"])?;
         page.choose("#zone", "Europe/Berlin")
     }
 
@@ -341,6 +409,20 @@ impl<'o> Checks<'o> {
         }
         self.tells(page, "so is an owner", all, &[estate::OWNER])?;
         self.tells(page, "and a loss", all, &["onerror=alert(6)"])?;
+        self.tells(page, "and a step", all, &["onerror=alert(7)"])?;
+        // From the first guest off to the last gate and step, as the bars have it.
+        let agrees = "(() => { const d = JSON.parse(document.getElementById('data').textContent); let at = 0; \
+             return d.services.every((s, n) => { const mine = (w) => d.workloads[w].service === n; let from = Infinity, to = 0; \
+             d.vms.id.forEach((_, i) => { if (!mine(d.vms.workload[i])) return; const off = d.vms.created[i] + d.vms.off[i]; \
+             from = Math.min(from, off); to = Math.max(to, off + d.vms.exported[i] + d.vms.imagesIn[i] + d.vms.ready[i] + (d.vms.gate[i] || 0)); }); \
+             d.steps.forEach((one) => { if (mine(one.workload)) { at += 1; to = Math.max(to, one.ends); } }); \
+             return s.occurrences === 1 && s.down === to - from; }) && at; })()";
+        self.value(
+            page,
+            "a service is down until its last gate and step",
+            agrees,
+            &json!(1),
+        )?;
         page.click("#search")?;
         page.type_text("<script>")?;
         page.until("document.getElementById('matches').textContent.startsWith('0 of')")?;
@@ -428,14 +510,31 @@ impl<'o> Checks<'o> {
             page,
             "what came is said",
             note,
-            &["10 of 10 machines run", "later than foretold"],
+            &[
+                "10 of 10 machines run",
+                "later than foretold",
+                "Gates: 1 held, 1 accepted",
+            ],
+        )?;
+        self.tells(
+            page,
+            "and of a step",
+            "document.getElementById('came-waves').textContent",
+            &["repoint", "could begin", "done by"],
         )?;
         let bars = "[...document.querySelectorAll('#rows .foretold')].length + ' ' + [...document.querySelectorAll('#rows .export')].length";
         self.value(
             page,
-            "actual bars before foretold ones",
+            "actual bars before foretold ones, a step's too",
             bars,
-            &json!("10 10"),
+            &json!("11 10"),
+        )?;
+        point(page, "repoint")?;
+        self.tells(
+            page,
+            "what came of a step is told",
+            "document.getElementById('about').textContent",
+            &["Foretold", "could begin", "when what waited for it began"],
         )?;
         let heads = "document.getElementById('head').textContent";
         self.tells(
@@ -449,6 +548,7 @@ impl<'o> Checks<'o> {
 
     /// Thousands of machines: small, and never stuck.
     pub fn thousands(&mut self, page: &mut Browser) -> Result<()> {
+        estate::outside(&self.options.estate)?;
         let began = std::time::Instant::now();
         let file = self.page(&self.options.estate, "estate")?;
         let took = began.elapsed();
@@ -506,6 +606,13 @@ impl<'o> Checks<'o> {
             );
         }
         page.open(&file, WIDE, Look::Light)?;
+        let shapes = "[...document.querySelectorAll('#rows .step')].length";
+        self.value(
+            page,
+            "steps stay open among thousands of machines",
+            shapes,
+            &json!(estate::STEPS),
+        )?;
         self.picture(page, "estate")?;
         self.fits(page, "thousands")?;
         page.open(&file, NARROW, Look::Dark)?;
@@ -517,6 +624,16 @@ impl<'o> Checks<'o> {
         let folder = self.options.estate.clone();
         self.forms(&folder)
     }
+}
+
+/// Points at the row of that name.
+fn point(page: &mut Browser, name: &str) -> Result<()> {
+    page.eval(&format!(
+        "(() => {{ document.getElementById('probe')?.removeAttribute('id'); const text = \
+         [...document.querySelectorAll('#rows text')].find((t) => t.textContent === {name:?}); \
+         text.id = 'probe'; }})()"
+    ))?;
+    page.hover("#probe", (0.5, 0.5))
 }
 
 /// The report in that form, as it is printed.

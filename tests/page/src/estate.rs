@@ -25,7 +25,7 @@ pub const OWNER: &str = "=HYPERLINK(\"http://evil.example\",\"x\") <img src=x on
 
 const SERVICES: &str = r"
   services:
-  - { name: erp, workloads: [db, app], owner: OWNER, refs: { change: '<script>alert(5)</script>' } }
+  - { name: erp, workloads: [db, repoint], owner: OWNER, refs: { change: '<script>alert(5)</script>' } }
   - { name: shop, workloads: [web], downtimeBudget: 5m, owner: web-team, refs: { change: CHG0034567 } }
 ";
 
@@ -66,6 +66,12 @@ pub fn hostile(root: &Path, to: &Path) -> Result<()> {
     let workload =
         "  workloads:\n  - { name: hostile, select: [ { source: dc1, folder: hostile } ] }\n";
     let plan = plan.replacen("  workloads:\n", workload, 1);
+    let title = "title: point the applications at the new databases";
+    let plan = plan.replacen(
+        title,
+        "title: \"{{ 7*7 }} <img src=x onerror=alert(7)>\"",
+        1,
+    );
     let plan = plan.trim_end().to_owned() + &SERVICES.replace("OWNER", &owner);
     fs::write(&path, plan).context("write the plan")
 }
@@ -82,6 +88,31 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Steps that an estate gets.
+pub const STEPS: usize = 10;
+
+/// Gives every database of an estate a gate, and the first applications a step outside after it.
+pub fn outside(folder: &Path) -> Result<()> {
+    let path = folder.join("plan.yaml");
+    let mut plan = fs::read_to_string(&path).context("read the estate's plan")?;
+    let gate = "-db\n    gate: { tcp: [ { port: 5432 } ], soak: 1m }\n";
+    plan = plan.replace("-db\n    target", &format!("{gate}    target"));
+    for number in 0..STEPS {
+        let (db, step) = (format!("a{number:04}-db"), format!("a{number:04}-step"));
+        plan = plan.replace(
+            &format!("dependsOn: [{db}]"),
+            &format!("dependsOn: [{step}]"),
+        );
+        let done = "done: { approval: required, tcp: [ { host: scan, port: 1521 } ] }";
+        let step = format!(
+            "  - name: {step}\n    dependsOn: [{db}]\n    external: {{ title: repoint the listeners, \
+             estimate: 20m, {done} }}\n"
+        );
+        plan = plan.replacen("  workloads:\n", &format!("  workloads:\n{step}"), 1);
+    }
+    fs::write(&path, plan).context("write the estate's plan")
 }
 
 /// Copies `plans/erp` as it is after its run, which was 20 min late.
@@ -107,6 +138,12 @@ fn after_a_run(folder: &Path, late: i64) -> Result<()> {
                 let seconds = created + late + after + after / 10;
                 (origin + SignedDuration::from_secs(seconds)).to_string()
             };
+            // The last gate counts because somebody said so.
+            let gate = import["gate"].as_i64().map(|_| {
+                let accepted = import["name"] == "ERP-DB-02";
+                let message = accepted.then_some("accepted by the administrator");
+                json!({ "since": at("ready"), "holds": at("gate"), "message": message })
+            });
             let vm = import["vm"].as_str().unwrap_or_default();
             let (source, id) = vm.split_once('/').context("a VM has a source and an id")?;
             let instance = instance(folder, source)?;
@@ -127,6 +164,7 @@ fn after_a_run(folder: &Path, late: i64) -> Result<()> {
                     "ready": at("ready"),
                     "ended": at("released"),
                 },
+                "gate": gate,
             });
             lines.push_str(&line.to_string());
             lines.push('\n');

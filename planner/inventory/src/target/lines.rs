@@ -235,6 +235,11 @@ pub(super) fn ledger(records: &[MachineMigration]) -> Vec<LedgerLine> {
                 .filter(|status| status.stage == schemas::machine::Stage::Running)
                 .map(|status| status.times.clone())
                 .unwrap_or_default(),
+            gate: record
+                .status
+                .as_ref()
+                .and_then(|status| status.gate.clone())
+                .filter(|gate| gate.holds.is_some() || gate.failed.is_some()),
         })
         .collect();
     lines.sort_by(|a, b| a.id.cmp(&b.id));

@@ -2,6 +2,7 @@
 //! VM, so that 5,000 of them stay small, and positions instead of names.
 
 mod found;
+mod steps;
 mod vms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,12 @@ use schemas::units::Seconds;
 use serde::Serialize;
 
 use self::found::{Found, Lost, Room, findings, losses};
+use self::steps::{Outside, outside};
 use self::vms::{Ran, Vms};
-use crate::critical;
+use crate::critical::{self, Link};
 use crate::pipeline::Planned;
 use crate::report::LeftOut;
+use crate::report::steps::ports;
 use crate::resolve::ResolvedPlan;
 
 /// Everything on the page. Times are seconds from the origin, sizes bytes.
@@ -31,6 +34,8 @@ pub struct PageData {
     zone: String,
     ends: Seconds,
     ends_at_least: Seconds,
+    /// The last gate holds and the last step is done, where that is later.
+    done: Option<Seconds>,
     gap_percent: u64,
     at_once: AtOnce,
     fits: Vec<Fit>,
@@ -42,7 +47,9 @@ pub struct PageData {
     workloads: Vec<Workload>,
     services: Vec<Service>,
     vms: Vms,
-    /// The chain of imports that decides the end, by start: positions of VMs.
+    /// Steps outside.
+    steps: Vec<Outside>,
+    /// The chain that decides the end, by start: positions of VMs, and numbers of steps.
     path: Vec<usize>,
     band: Band,
     findings: Vec<Found>,
@@ -120,8 +127,11 @@ struct Workload {
     name: String,
     service: Option<usize>,
     after: Vec<usize>,
+    /// Ports that its machines must answer on before others start, in words.
+    gate: Option<String>,
     budget: Option<Seconds>,
-    /// From its first guest off to its last machine ready; absent: nothing of it moves.
+    /// From its first guest off to its last machine ready, its gate holding; absent: nothing of it
+    /// moves.
     down: Option<Seconds>,
 }
 
@@ -183,8 +193,15 @@ impl PageData {
         let vms = Vms::placed(planned, &workloads, &sources, &waves, &mut texts);
         let findings = findings(planned, &vms.places, locate, &mut texts);
         let losses = losses(planned, &vms.places, &mut texts);
-        let path = critical::path(&planned.schedule).into_iter();
-        let path = path.filter_map(|slot| vms.places.get(&slot.vm).copied());
+        let steps = outside(planned, &workloads);
+        let path = critical::path(plan, &planned.schedule).into_iter();
+        let path = path.filter_map(|link| match link {
+            Link::Import(slot) => vms.places.get(&slot.vm).copied(),
+            Link::Step(slot) => {
+                let name = &plan.workloads.get(slot.workload)?.name;
+                steps::place(&steps, vms.places.len(), name)
+            }
+        });
         let path = path.collect();
         let ran = report.actual.as_ref();
         let ran = ran.map(|actual| Ran::new(actual, &vms.places, &waves));
@@ -234,6 +251,7 @@ impl PageData {
                         .iter()
                         .filter_map(|name| workloads.get(name).copied())
                         .collect(),
+                    gate: workload.gate.as_ref().map(|gate| safe(&ports(gate))),
                     budget: workload.budget.map(|budget| budget.0),
                     down: report
                         .workloads
@@ -243,7 +261,9 @@ impl PageData {
                 })
                 .collect(),
             services: services(planned),
+            steps,
             path,
+            done: report.done,
             band: report.band,
             findings,
             losses,

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  const V = data.vms, N = V.id.length, T = data.texts;
+  const V = data.vms, N = V.id.length, T = data.texts, S = data.steps;
   // Most times count from the step before, which keeps the page small.
   for (let i = 0; i < N; i += 1) {
     V.off[i] += V.created[i];
@@ -13,11 +13,22 @@
     V.ready[i] += V.imagesIn[i];
     V.released[i] += V.created[i];
   }
+  // Where none has a gate, that list is empty.
+  V.holds = V.ready.map((ready, i) => ready + (V.gate[i] || 0));
   V.key = V.id.map((id, i) => `${data.sources[V.source[i]]}/${id}`);
   V.to = V.namespace.map((n, i) => (n === null ? "" : `${T[n]}/${V.machine[i] || V.name[i].toLowerCase()}`));
   V.critical = new Set(data.path);
   // What came of machines that run: created, off, exported, made, ready.
   const came = new Map(data.actual ? data.actual.vms : []);
+  const gates = new Map(data.actual ? data.actual.gates.map(([i, at, word]) => [i, { at, word }]) : []);
+  const gated = V.gate.some((s) => s > 0) || gates.size > 0;
+  // Machines and steps outside are nodes: a step's number counts on from that of the last machine.
+  const step = (node) => S[node - N];
+  const nameOf = (node) => (node < N ? V.name[node] : step(node).name);
+  const workloadOf = (node) => (node < N ? V.workload[node] : step(node).workload);
+  const beginOf = (node) => (node < N ? V.created[node] : step(node).starts);
+  const startOf = (node) => (node < N ? V.off[node] : step(node).starts);
+  const doneOf = (node) => (node < N ? V.holds[node] : step(node).ends);
   const LABEL = 190, ROW = 20, PAD = 12, CURVE = 110, LINE = 30;
   const PRINT_ROWS = 40, PAPER = 680, PRINT_LINES = 400, DOTS = 25, LISTED = 40;
 
@@ -87,22 +98,22 @@
 
   const down = (i) => Math.max(0, V.ready[i] - V.off[i]);
   const was = (i) => (came.has(i) ? Math.max(0, came.get(i)[4] - came.get(i)[1]) : null);
-  const service = (i) => data.workloads[V.workload[i]].service;
-  const app = (i) => {
-    const s = service(i);
-    return s === null ? data.workloads[V.workload[i]].name : data.services[s].name;
+  const service = (node) => data.workloads[workloadOf(node)].service;
+  const app = (node) => {
+    const s = service(node);
+    return s === null ? data.workloads[workloadOf(node)].name : data.services[s].name;
   };
   const of = Array.from({ length: N }, () => []);
   data.findings.forEach((found, n) => { for (const [vm] of found.items) if (vm !== null && !of[vm].includes(n)) of[vm].push(n); });
-  // Machines that must run before others, by the workload that waits for them: the last one ready.
+  // What must be done before others start, by workload: the last of its nodes, gates included.
   const lastOf = data.workloads.map(() => -1);
-  for (let i = 0; i < N; i += 1) {
-    const w = V.workload[i];
-    if (lastOf[w] < 0 || V.ready[i] > V.ready[lastOf[w]]) lastOf[w] = i;
+  for (let node = 0; node < N + S.length; node += 1) {
+    const w = workloadOf(node);
+    if (lastOf[w] < 0 || doneOf(node) > doneOf(lastOf[w])) lastOf[w] = node;
   }
-  const before = (i) => {
-    const from = data.workloads[V.workload[i]].after.map((w) => lastOf[w]).filter((j) => j >= 0);
-    return from.concat(V.after[i]);
+  const before = (node) => {
+    const from = data.workloads[workloadOf(node)].after.map((w) => lastOf[w]).filter((j) => j >= 0);
+    return node < N ? from.concat(V.after[node]) : from;
   };
 
   // Head.
@@ -116,7 +127,10 @@
     };
     card("Machines", String(N), `${plural(data.waves.length, "wave")}, ${size(V.disks.reduce((a, b) => a + b, 0))} of disks`);
     const { early, late } = data.band;
-    const band = late > early ? `between ${moment(early)} and ${until(early, late)}` : "";
+    const band = [
+      late > early ? `between ${moment(early)} and ${until(early, late)}` : "",
+      data.done === null ? "" : `last gate and step outside ${until(data.ends, data.done)}`,
+    ].filter(Boolean).join("; ");
     if (data.actual && data.ends === 0) card("Ended", moment(ends), "every machine runs");
     else card("Ends", data.ends ? moment(data.ends) : "nothing to move", data.ends ? band : "");
     let worst = -1;
@@ -134,15 +148,20 @@
 
   // The chart: one domain of time for rows and curves.
   const last = (list) => { let most = 0; for (const t of list) if (t > most) most = t; return most; };
-  const ends = Math.max(1, data.ends, last(V.ready), last([...came.values()].map((steps) => steps[4])), ...data.targets.map((t) => (t.curve.length ? t.curve[t.curve.length - 1][0] : 0)));
-  let begins = N ? Infinity : 0;
+  const ends = Math.max(1, data.ends, last(V.holds), last(S.map((one) => Math.max(one.ends, one.came ? one.came[1] : 0))), last([...gates.values()].map((gate) => gate.at || 0)), last([...came.values()].map((steps) => steps[4])), ...data.targets.map((t) => (t.curve.length ? t.curve[t.curve.length - 1][0] : 0)));
+  let begins = N + S.length ? Infinity : 0;
+  for (const one of S) begins = Math.min(begins, one.starts);
   for (let i = 0; i < N; i += 1) begins = Math.min(begins, V.created[i], came.has(i) ? came.get(i)[0] : Infinity);
   // Long times in which nothing is under way are cut short: `spans` has what is left, with room around.
   const spans = (() => {
     const list = [];
     for (let i = 0; i < N; i += 1) {
-      list.push([V.created[i], Math.max(V.ready[i], V.released[i])]);
-      if (came.has(i)) list.push([came.get(i)[0], came.get(i)[4]]);
+      list.push([V.created[i], Math.max(V.holds[i], V.released[i])]);
+      if (came.has(i)) list.push([came.get(i)[0], Math.max(came.get(i)[4], (gates.get(i) || { at: 0 }).at || 0)]);
+    }
+    for (const one of S) {
+      list.push([one.starts, one.ends]);
+      if (one.came) list.push([one.came[0] === null ? one.came[1] : Math.min(...one.came), one.came[1]]);
     }
     list.sort((a, b) => a[0] - b[0]);
     const joined = [];
@@ -190,36 +209,48 @@
   const folded = new Set();
   let groupBy = "wave", rows = [], current = -1, printing = false;
 
+  // No wave and no source has a blank in its name.
+  const OUTSIDE = "steps outside";
   const groups = () => {
     const named = new Map();
     const name = {
-      wave: (i) => data.waves[V.wave[i]].stem,
+      wave: (node) => (node < N ? data.waves[V.wave[node]].stem : OUTSIDE),
       app,
-      source: (i) => data.sources[V.source[i]],
+      source: (node) => (node < N ? data.sources[V.source[node]] : OUTSIDE),
     }[groupBy];
-    for (let i = 0; i < N; i += 1) {
-      const g = name(i);
+    if (S.length && groupBy !== "app") named.set(OUTSIDE, []);
+    for (let node = 0; node < N + S.length; node += 1) {
+      const g = name(node);
       if (!named.has(g)) named.set(g, []);
-      named.get(g).push(i);
+      named.get(g).push(node);
     }
-    for (const list of named.values()) list.sort((a, b) => V.created[a] - V.created[b] || a - b);
+    for (const list of named.values()) list.sort((a, b) => beginOf(a) - beginOf(b) || a - b);
     return [...named];
+  };
+  // What people do stays open, unless it is a lot.
+  const foldAll = () => {
+    for (const [name, list] of groups()) if (list.some((node) => node < N) || list.length > PRINT_ROWS / 4) folded.add(name);
   };
   const layout = () => {
     rows = [];
     for (const [name, list] of groups()) {
-      let from = Infinity, to = 0;
-      const pieces = [];
-      for (const i of list) {
-        from = Math.min(from, V.off[i]);
-        to = Math.max(to, V.ready[i]);
+      const row = { group: name, count: list.length, steps: 0, from: Infinity, to: 0, holds: 0, done: 0, pieces: [] };
+      for (const node of list) {
+        row.from = Math.min(row.from, startOf(node));
+        if (node < N) {
+          row.to = Math.max(row.to, V.ready[node]);
+          row.holds = Math.max(row.holds, V.holds[node]);
+        } else {
+          row.steps += 1;
+          row.done = Math.max(row.done, doneOf(node));
+        }
         // Sorted by start: what touches is one piece.
-        const piece = pieces[pieces.length - 1];
-        if (piece && V.created[i] <= piece[1] + 60) piece[1] = Math.max(piece[1], V.ready[i]);
-        else pieces.push([V.created[i], V.ready[i]]);
+        const piece = row.pieces[row.pieces.length - 1];
+        if (piece && beginOf(node) <= piece[1] + 60) piece[1] = Math.max(piece[1], doneOf(node));
+        else row.pieces.push([beginOf(node), doneOf(node)]);
       }
-      rows.push({ group: name, count: list.length, from, to, pieces });
-      if (!folded.has(name)) for (const i of list) rows.push({ vm: i });
+      rows.push(row);
+      if (!folded.has(name)) for (const node of list) rows.push({ node });
     }
     if (current >= rows.length) current = rows.length - 1;
     $("fold").textContent = folded.size ? "Open all groups" : "Close all groups";
@@ -298,6 +329,24 @@
     if (to < LABEL || from > w - PAD || b <= a) return;
     into.append(svg("rect", { class: kind, x: from, y: y - height / 2, width: Math.max(1.5, to - from), height }));
   };
+  // A gate: a thin line from readiness to a post at which it holds, or a cross at which it failed.
+  const gate = (into, x, a, b, y, w, failed) => {
+    bar(into, "gate", x, a, b, y, 2, w);
+    const at = x(b);
+    if (at < LABEL || at > w - PAD || b <= a) return;
+    into.append(svg("path", { class: failed ? "post failed" : "post", d: failed ? `M${at - 4},${y - 4} l8,8 M${at - 4},${y + 4} l8,-8` : `M${at},${y - 5} v10` }));
+  };
+  // A step outside: an outlined bar that ends in a diamond, and what is done beside it.
+  const outside = (into, x, one, y, w) => {
+    const [a, b] = one.came ? [one.came[0] === null ? one.came[1] : Math.min(...one.came), one.came[1]] : [one.starts, one.ends];
+    if (one.came) bar(into, "foretold", x, one.starts, one.ends, y, 16, w);
+    bar(into, "step", x, a, b, y, 9, w);
+    const at = x(b), room = w - PAD - at - 12, chars = Math.floor((room > 120 ? room : x(a) - LABEL - 8) / 6.4);
+    if (at >= LABEL && at <= w - PAD) into.append(svg("path", { class: "done", d: `M${at - 5},${y} l5,-5 l5,5 l-5,5 Z` }));
+    if (chars < 12 || at < LABEL || x(a) > w - PAD) return;
+    const beside = room > 120 ? { x: at + 9 } : { x: x(a) - 6, "text-anchor": "end" };
+    into.append(svg("text", { class: "dim", y: y + 4, ...beside }, clip(one.title, chars)));
+  };
   const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
   const draw = () => {
     const box = $("rows"), w = width(), x = scale(w);
@@ -322,37 +371,41 @@
     for (let r = first; r < last; r += 1) {
       const row = rows[r], y = (r - first) * ROW + ROW / 2;
       if (r === current) node.append(svg("rect", { class: "pick", x: 0, y: y - ROW / 2, width: LABEL - 6, height: ROW }));
-      if (row.vm === undefined) {
+      if (row.group !== undefined) {
         const mark = folded.has(row.group) ? "▸" : "▾";
         node.append(svg("text", { class: "group", x: 4, y: y + 4 }, `${mark} ${clip(row.group, 20)} (${row.count})`));
         for (const [from, to] of row.pieces) bar(node, "span", x, from, to, y, 4, w);
         continue;
       }
-      const i = row.vm, cold = V.runs[i] ? "" : " cold";
+      const i = row.node, cold = i >= N || V.runs[i] ? "" : " cold";
       if (V.critical.has(i)) node.append(svg("path", { class: "crit", d: `M8,${y - 4} l5,4 l-5,4 Z` }));
-      node.append(svg("text", { class: cold ? "dim" : "", x: 18, y: y + 4 }, clip(V.name[i], 25)));
+      node.append(svg("text", { class: cold ? "dim" : "", x: 18, y: y + 4 }, clip(nameOf(i), 25)));
+      if (i >= N) { outside(node, x, step(i), y, w); continue; }
       const real = came.get(i);
       if (real) {
-        bar(node, "foretold", x, V.off[i], V.ready[i], y, 16, w);
+        const held = gates.get(i);
+        bar(node, "foretold", x, V.off[i], V.holds[i], y, 16, w);
         bar(node, "shut", x, real[0], real[1], y, 2, w);
         bar(node, "export", x, real[1], real[2], y, 9, w);
         bar(node, "image", x, real[2], real[3], y, 6, w);
         bar(node, "boot", x, real[3], real[4], y, 3, w);
+        if (held && held.at !== null) gate(node, x, real[4], held.at, y, w, held.word === "failed");
         continue;
       }
       bar(node, `shut${cold}`, x, V.created[i], V.off[i], y, 2, w);
       bar(node, `export${cold}`, x, V.off[i], V.exported[i], y, 13, w);
       bar(node, `image${cold}`, x, V.exported[i], V.imagesIn[i], y, 8, w);
       bar(node, `boot${cold}`, x, V.imagesIn[i], V.ready[i], y, 4, w);
+      gate(node, x, V.ready[i], V.holds[i], y, w, false);
     }
     const picked = rows[current];
-    if (picked && picked.vm !== undefined) {
+    if (picked && picked.group === undefined) {
       const place = new Map();
-      rows.forEach((row, r) => { if (row.vm !== undefined) place.set(row.vm, r); });
-      for (const j of before(picked.vm)) {
+      rows.forEach((row, r) => { if (row.group === undefined) place.set(row.node, r); });
+      for (const j of before(picked.node)) {
         if (!place.has(j)) continue;
         const y = (r) => (r - first) * ROW + ROW / 2;
-        const a = x(V.ready[j]), b = x(V.off[picked.vm]), y1 = y(place.get(j)), y2 = y(current);
+        const a = x(doneOf(j)), b = x(startOf(picked.node)), y1 = y(place.get(j)), y2 = y(current);
         node.append(svg("path", { class: "dep", d: `M${a},${y1} L${(a + b) / 2},${y1} L${(a + b) / 2},${y2} L${b},${y2}` }));
       }
     }
@@ -407,20 +460,36 @@
   const tell = () => {
     const row = rows[current];
     if (!row) { $("about").textContent = "Point at a row, or move through them with the arrow keys."; return; }
-    if (row.vm === undefined) {
-      $("about").textContent = `${row.group}: ${plural(row.count, "machine")}, first guest off ${moment(row.from)}, last machine ready ${until(row.from, row.to)}`;
+    if (row.group !== undefined) {
+      const machines = row.count - row.steps;
+      $("about").textContent = [
+        machines ? `${row.group}: ${plural(machines, "machine")}, first guest off ${moment(row.from)}, last machine ready ${until(row.from, row.to)}` : `${row.group}: first may begin ${moment(row.from)}`,
+        row.holds > row.to ? `last gate holds ${until(row.from, row.holds)}` : "",
+        row.steps ? `${machines ? `${plural(row.steps, "step")} outside, ` : ""}last done ${until(row.from, row.done)}` : "",
+      ].filter(Boolean).join(", ");
       return;
     }
-    const i = row.vm;
-    const waits = before(i).map((j) => V.name[j]);
+    const i = row.node;
+    const waits = before(i).map(nameOf);
+    const after = waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : "";
+    const critical = V.critical.has(i) ? " On the critical path." : "";
+    if (i >= N) {
+      const one = step(i);
+      const foretold = `${moment(one.starts)} until ${until(one.starts, one.ends)}`;
+      $("about").textContent = one.came
+        ? `Step outside ${one.name}: ${one.title}. Foretold ${foretold}; ${one.came[0] === null ? "" : `could begin ${moment(one.came[0])}, `}done by ${moment(one.came[1])}, when what waited for it began.${after}`
+        : `Step outside ${one.name}: ${one.title}. May begin ${moment(one.starts)}, expected to be done ${until(one.starts, one.ends)}, after ${span(one.ends - one.starts)}; ${one.saidBy} says so.${critical}${after}`;
+      return;
+    }
+    const ports = data.workloads[V.workload[i]].gate, held = gates.get(i);
     const found = of[i].map((n) => data.findings[n].code);
     const real = came.get(i);
     if (real) {
-      $("about").textContent = `${V.name[i]} (${V.key[i]}): foretold ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, down for ${span(down(i))}; came ${moment(real[1])} until ${until(real[1], real[4])}, down for ${span(was(i))}: export ${span(real[2] - real[1])} (${span(V.exported[i] - V.off[i])} foretold), images ${span(real[3] - real[2])} (${span(V.imagesIn[i] - V.exported[i])}), boot ${span(real[4] - real[3])} (${span(V.ready[i] - V.imagesIn[i])}).`;
+      $("about").textContent = `${V.name[i]} (${V.key[i]}): foretold ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, down for ${span(down(i))}; came ${moment(real[1])} until ${until(real[1], real[4])}, down for ${span(was(i))}: export ${span(real[2] - real[1])} (${span(V.exported[i] - V.off[i])} foretold), images ${span(real[3] - real[2])} (${span(V.imagesIn[i] - V.exported[i])}), boot ${span(real[4] - real[3])} (${span(V.ready[i] - V.imagesIn[i])}).${held ? ` Gate ${held.word}${held.at === null ? "" : ` ${moment(held.at)}`}${V.holds[i] > V.ready[i] ? ` (${moment(V.holds[i])} foretold)` : ""}.` : ""}`;
       return;
     }
     const at = V.runs[i] ? `down from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}, for ${span(down(i))}` : `off already, moved from ${moment(V.off[i])} until ${until(V.off[i], V.ready[i])}`;
-    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}${V.to[i] ? `, to ${V.to[i]}` : ""}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${V.critical.has(i) ? " On the critical path." : ""}${waits.length ? ` After ${waits.slice(0, 6).join(", ")}${waits.length > 6 ? ` and ${waits.length - 6} more` : ""}.` : ""}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
+    $("about").textContent = `${V.name[i]} (${V.key[i]}), ${size(V.disks[i])}${V.to[i] ? `, to ${V.to[i]}` : ""}: ${at}: export ${span(V.exported[i] - V.off[i])}, images ${span(V.imagesIn[i] - V.exported[i])}, boot ${span(V.ready[i] - V.imagesIn[i])}.${V.holds[i] > V.ready[i] ? ` Its gate${ports === null ? "" : ` (port ${ports})`} holds ${until(V.off[i], V.holds[i])}, ${span(V.holds[i] - V.ready[i])} later; only then do others start.` : ""}${critical}${after}${found.length ? ` Findings: ${[...new Set(found)].join(", ")}.` : ""}`;
   };
   const chart = () => { layout(); draw(); curves(); };
   let waiting = false;
@@ -442,7 +511,7 @@
   };
   const toggle = (r) => {
     const row = rows[r];
-    if (!row || row.vm !== undefined) return;
+    if (!row || row.group === undefined) return;
     if (folded.has(row.group)) folded.delete(row.group); else folded.add(row.group);
     layout(); tell(); draw();
   };
@@ -493,7 +562,7 @@
     new ResizeObserver(() => soon(() => { draw(); curves(); dots(); })).observe($("chart"));
   };
   // Many rows begin closed: the shape of the whole first.
-  const start = () => { if (N > 200) for (const [name] of groups()) folded.add(name); };
+  const start = () => { if (N > 200) foldAll(); };
   const legend = () => {
     const mark = (kind, height, text) => {
       const icon = svg("svg", { width: 22, height: 14, "aria-hidden": "true" });
@@ -504,6 +573,21 @@
     mark("export", 13, "export");
     mark("image", 8, "images");
     mark("boot", 4, "boot");
+    if (gated) {
+      const icon = svg("svg", { width: 22, height: 14, "aria-hidden": "true" });
+      icon.append(svg("rect", { class: "gate", x: 0, y: 6, width: 20, height: 2 }), svg("path", { class: "post", d: "M20,2 v10" }));
+      $("legend").append(el("span", {}, icon, "until its gate holds"));
+    }
+    if ([...gates.values()].some((held) => held.word === "failed")) {
+      const icon = svg("svg", { width: 14, height: 14, "aria-hidden": "true" });
+      icon.append(svg("path", { class: "post failed", d: "M3,3 l8,8 M3,11 l8,-8" }));
+      $("legend").append(el("span", {}, icon, "its gate failed"));
+    }
+    if (S.length) {
+      const icon = svg("svg", { width: 28, height: 14, "aria-hidden": "true" });
+      icon.append(svg("rect", { class: "step", x: 1, y: 2.5, width: 20, height: 9 }), svg("path", { class: "done", d: "M16,7 l5,-5 l5,5 l-5,5 Z" }));
+      $("legend").append(el("span", {}, icon, "step outside, done"));
+    }
     mark("export cold", 13, "off already");
     const icon = svg("svg", { width: 10, height: 14, "aria-hidden": "true" });
     icon.append(svg("path", { class: "crit", d: "M2,3 l5,4 l-5,4 Z" }));
@@ -565,7 +649,7 @@
     $("dots").replaceChildren(node);
     $("dots-all").hidden = all.length <= DOTS;
     $("dots-all").textContent = every ? `Show the worst ${DOTS}` : `Show all ${all.length} applications`;
-    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready, in each occurrence of its window.${came.size ? " Of machines that run, what came." : ""}${data.ends ? ` All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : ""}` : "Nothing is moved, so nothing is down.";
+    $("downtime-note").textContent = N ? `One line for each application, the worst first; a dot is a machine, a tick the median, “all” counts from the first guest off to the last machine ready${gated ? " and its gate holding" : ""}${S.length ? ", of a service also until its last step outside is done" : ""}, in each occurrence of its window.${came.size ? " Of machines that run, what came." : ""}${data.ends ? ` All at once, the same machines would be down for ${span(data.atOnce.mean)} on average and ${span(data.atOnce.worst)} at most, and need ${size(data.atOnce.scratch)} of scratch.` : ""}` : "Nothing is moved, so nothing is down.";
   };
 
   // The table: only the lines in view are in the page.
@@ -583,9 +667,14 @@
       ["came to", (i) => (was(i) === null ? -1 : was(i)), (s) => (s < 0 ? "" : span(s))],
       ["difference", (i) => (was(i) === null ? -1e9 : was(i) - down(i)), (s) => (s === -1e9 ? "" : s < 0 ? `−${span(-s)}` : `+${span(s)}`)],
     ] : []),
+    ...(gated ? [["gate", (i) => {
+      const held = gates.get(i);
+      if (!held) return came.has(i) || !V.gate[i] ? -1 : V.gate[i];
+      return held.word === "failed" ? Infinity : held.at === null ? -1 : held.at - came.get(i)[4];
+    }, (s) => (s < 0 ? "" : s === Infinity ? "failed" : `+${span(s)}`)]] : []),
     ["findings", (i) => [...new Set(of[i].map((n) => data.findings[n].code))].join(" ")],
   ];
-  const NUMBERS = new Set(["disks", "downtime", "came to", "difference"]);
+  const NUMBERS = new Set(["disks", "downtime", "came to", "difference", "gate"]);
   const texts = Array.from({ length: N }, (_, i) => `${V.name[i]}\n${V.key[i]}\n${app(i)}\n${data.workloads[V.workload[i]].name}\n${V.to[i]}`.toLowerCase());
   let order = Array.from({ length: N }, (_, i) => i), sort = { column: COLUMNS.findIndex(([name]) => name === "guest off"), up: true };
   const filter = () => {
@@ -732,7 +821,10 @@
     $("came-note").textContent = `${data.actual.headline}.`;
     const late = (told, real) => (Math.abs(real - told) < 60 ? "as foretold" : real > told ? `${span(real - told)} later` : `${span(told - real)} earlier`);
     const rows = data.actual.waves.map(([n, ran, all, told, real]) => [data.waves[n].stem, `${ran} of ${all}`, moment(told.ends), moment(real.ends), late(told.ends, real.ends), `${span(told.downtimeP50)} / ${span(real.downtimeP50)}`, `${span(told.downtimeWorst)} / ${span(real.downtimeWorst)}`]);
-    $("came-waves").replaceChildren(...sheet(["wave", "run", "last ready, foretold", "came", "that is", "downtime p50, foretold / came", "worst, foretold / came"], rows));
+    const over = S.filter((one) => one.came).map((one) => [one.name, one.title, moment(one.ends), one.came[0] === null ? "" : moment(one.came[0]), moment(one.came[1])]);
+    const words = ["held", "accepted", "failed", "awaited"].map((word) => [word, [...gates.values()].filter((held) => held.word === word).length]).filter(([, n]) => n);
+    $("came-note").textContent += words.length ? ` Gates: ${words.map(([word, n]) => `${n} ${word}`).join(", ")}.` : "";
+    $("came-waves").replaceChildren(...sheet(["wave", "run", "last ready, foretold", "came", "that is", "downtime p50, foretold / came", "worst, foretold / came"], rows), ...(over.length ? sheet(["step outside", "what", "done, foretold", "could begin", "done by"], over) : []));
   };
   const sheet = (headings, body) => {
     const headrow = el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)));
@@ -749,7 +841,11 @@
     $("rest").replaceChildren(el("h2", {}, "Behind it"));
     if (data.services.length) grid("Services", ["service", "owner", "change", "downtime", "budget"], data.services.map((s) => [s.name, s.owner || "nobody named", s.change || "none", s.down === null ? "not moved" : `${span(s.down)}${s.occurrences > 1 ? ` in ${s.occurrences} occurrences` : ""}`, s.budget === null ? "none" : `${span(s.budget)}${s.down > s.budget ? ", exceeded" : ""}`]));
     grid("Waves", ["wave", "machines", "window", "starts", "ends", "downtime p50", "worst", "scratch peak"], data.waves.map((w) => [w.stem, String(w.vms), w.window || (w.peak === null ? "over" : "any time"), moment(w.starts), until(w.starts, w.ends), span(w.p50), span(w.worst), w.peak === null ? "" : `${size(w.peak)} of ${size(w.usable)}${w.tight ? ", tight" : ""}`]));
-    if (data.path.length) grid("The chain of imports that decides the end", ["machine", "wave", "guest off", "ready"], data.path.map((i) => [V.name[i], data.waves[V.wave[i]].stem, moment(V.off[i]), until(V.off[i], V.ready[i])]));
+    const left = S.filter((one) => !one.came);
+    if (left.length) grid("Steps outside", ["step", "what", "may begin", "expected to be done", "who says so", "waits for"], left.map((one) => [one.name, one.title, moment(one.starts), until(one.starts, one.ends), one.saidBy, data.workloads[one.workload].after.map((w) => data.workloads[w].name).join(", ") || "nothing"]));
+    const posts = data.workloads.map((w, n) => [w, lastOf[n]]).filter(([w, node]) => w.gate !== null && node >= 0);
+    if (posts.length) grid("Gates", ["workload", "ports", "all hold"], posts.map(([w, node]) => [w.name, w.gate, moment(doneOf(node))]));
+    if (data.path.length) grid("The chain of imports that decides the end", ["machine", "wave", "guest off", "ready"], data.path.map((i) => (i < N ? [V.name[i], data.waves[V.wave[i]].stem, moment(V.off[i]), until(V.off[i], V.ready[i])] : [nameOf(i), OUTSIDE, moment(startOf(i)), until(startOf(i), doneOf(i))])));
     const out = data.leftOut.filter((l) => !came.size || l.kind !== "moved");
     if (out.length) grid("Left out", ["machine", "why"], out.map((l) => [l.name, l.reason]));
     grid("Assumptions", ["what", "value", "basis"], data.assumptions.map((a) => [a.what, a.value, a.basis]));
@@ -794,7 +890,7 @@
   addEventListener("beforeprint", () => {
     printing = true;
     opened = [...folded];
-    if (N > PRINT_ROWS) for (const [name] of groups()) folded.add(name);
+    if (N > PRINT_ROWS) foldAll();
     unfolded = folds.filter(([node]) => !node.open).map(([node]) => node);
     for (const [node, open] of folds) { node.open = true; open(); }
     chart(); dots(); lines();

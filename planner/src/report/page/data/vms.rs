@@ -36,6 +36,8 @@ pub(super) struct Vms {
     exported: Vec<Seconds>,
     images_in: Vec<Seconds>,
     ready: Vec<Seconds>,
+    /// Its gate holds so long after `ready`; 0 where it has none. Empty where none has.
+    gate: Vec<Seconds>,
     /// Counts from `created`.
     released: Vec<Seconds>,
     /// Positions of single VMs that run first, beside what the workload waits for.
@@ -48,6 +50,8 @@ pub(super) struct Ran {
     headline: String,
     /// Position of a VM, and when it was created, off, exported, made and ready.
     vms: Vec<(usize, [Seconds; 5])>,
+    /// Position of a VM that has a gate, when that held or failed, and which of these, in a word.
+    gates: Vec<(usize, Option<Seconds>, &'static str)>,
     /// Position of a wave, how many of its machines run, of how many; foretold and came.
     waves: Vec<(usize, usize, usize, Came, Came)>,
 }
@@ -105,8 +109,11 @@ impl Vms {
                     import.images_in,
                     import.ready,
                 ];
-                vms.times(steps, import.released);
+                vms.times(steps, import.gate, import.released);
             }
+        }
+        if vms.gate.iter().all(|gate| *gate == Seconds::ZERO) {
+            vms.gate.clear();
         }
         vms.after = after
             .into_iter()
@@ -151,7 +158,8 @@ impl Vms {
                     .push(workloads.get(&gone.workload).copied().unwrap_or(0));
                 self.disks.push(vm.disks.0);
                 self.runs.push(1);
-                self.times(vm.foretold.in_order(), vm.foretold.ready);
+                let gate = vm.gate.as_ref().and_then(|gate| gate.foretold);
+                self.times(vm.foretold.in_order(), gate, vm.foretold.ready);
             }
         }
     }
@@ -159,6 +167,7 @@ impl Vms {
     fn times(
         &mut self,
         [created, off, exported, images_in, ready]: [Seconds; 5],
+        gate: Option<Seconds>,
         released: Seconds,
     ) {
         self.created.push(created);
@@ -166,16 +175,23 @@ impl Vms {
         self.exported.push(exported.saturating_sub(off));
         self.images_in.push(images_in.saturating_sub(exported));
         self.ready.push(ready.saturating_sub(images_in));
+        self.gate.push(gate.unwrap_or(ready).saturating_sub(ready));
         self.released.push(released.saturating_sub(created));
     }
 }
 
 impl Ran {
     pub(super) fn new(actual: &Actual, places: &BTreeMap<VmKey, usize>, waves: &[Wave]) -> Self {
-        let vms = actual.waves.iter().flat_map(|wave| &wave.vms);
+        let vms = || actual.waves.iter().flat_map(|wave| &wave.vms);
         Self {
             headline: actual.headline(),
-            vms: vms
+            gates: vms()
+                .filter_map(|vm| {
+                    let (place, gate) = (*places.get(&vm.vm)?, vm.gate.as_ref()?);
+                    Some((place, gate.holds.or(gate.failed), gate.word()))
+                })
+                .collect(),
+            vms: vms()
                 .filter_map(|vm| Some((*places.get(&vm.vm)?, vm.came.in_order())))
                 .collect(),
             waves: actual
