@@ -1,14 +1,15 @@
 //! `windrow ready`: whether a wave may go. Reads sources and target; the core judges.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt as _;
 use planner::diff::{Committed, Current};
-use planner::ready::{Check, Inputs, Read, Readiness, Reading, Role, State, ready};
+use planner::ready::{Check, Inputs, Read, Readiness, Reading, Role, State, hosts, ready};
 use schemas::ids::SourceName;
 use schemas::inventory::Inventory;
 use schemas::shown::shown;
@@ -29,8 +30,10 @@ use crate::{plan, runtime, target};
 /// To be asked a day and an hour before its window opens, by a person or by a pipeline. Logs in once to
 /// each source of the wave, reads it and the target anew (nothing is written, and nothing changed
 /// there), logs in once with the engine's Secret where that is another one, and judges: window,
-/// approval, logins and when their passwords expire, drift since the wave was made, facts such as the age of backups, findings, room, scratch, the engine's health, imports of
-/// others, machines that failed. Each check says what was read, and when.
+/// approval, logins and when their passwords expire, drift since the wave was made, facts such as the
+/// age of backups, findings, the steps outside that it waits for, the gates of its machines, room,
+/// scratch, the engine's health, imports of others, machines that failed. Each check says what was
+/// read, and when.
 ///
 /// Exit codes: 0 go, 1 no go, 2 usage or I/O.
 #[derive(Debug, clap::Args)]
@@ -125,6 +128,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             planned: &planned,
         },
     );
+    let names = look_up(arguments, &wave.value)?;
     let readiness = ready(Inputs {
         now,
         wave: &wave.value,
@@ -133,6 +137,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         inventory: &inventory,
         planned: &planned,
         diff: &diff,
+        names: &names,
     });
     match arguments.output {
         Form::Table => output.data(&table(&readiness, output.width().clamp(60, 100))),
@@ -147,6 +152,31 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     Ok(Outcome::Refused)
+}
+
+/// For one name: a resolver that needs longer helps no gate.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether the names that gates and steps of the wave hold have an address, seen from here.
+fn look_up(arguments: &Arguments, wave: &MigrationWave) -> Result<BTreeMap<String, bool>, Failure> {
+    let mut names = BTreeMap::new();
+    let hosts = hosts(wave);
+    if arguments.offline || hosts.is_empty() {
+        return Ok(names);
+    }
+    runtime::block_on(async {
+        for host in &hosts {
+            let found = tokio::net::lookup_host((host.as_str(), 0));
+            let found = tokio::time::timeout(LOOK_UP_TIMEOUT, found).await;
+            let is_known = match found {
+                Ok(Ok(mut addresses)) => addresses.next().is_some(),
+                Ok(Err(_)) | Err(_) => false,
+            };
+            names.insert(host.clone(), is_known);
+        }
+        Ok(Outcome::Done)
+    })?;
+    Ok(names)
 }
 
 /// Reads the wave's sources and its target, each by one login, and puts what was read in the place of
@@ -293,7 +323,7 @@ fn table(readiness: &Readiness, columns: usize) -> String {
         let said = [
             Some(check.found.as_str()),
             Some(read.as_str()),
-            check.remedy,
+            check.remedy.as_deref(),
         ];
         let lines = said
             .into_iter()
@@ -374,7 +404,7 @@ fn github(readiness: &Readiness, file: &str) -> String {
 /// What was found, of what, and what to do, in one line.
 fn said(check: &Check) -> String {
     let mut text = format!("{} (read: {}, at {})", check.found, check.read, check.at);
-    if let Some(remedy) = check.remedy {
+    if let Some(remedy) = &check.remedy {
         write!(text, "; {remedy}").expect(INFALLIBLE);
     }
     shown(&text).into_owned()

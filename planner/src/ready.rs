@@ -4,6 +4,10 @@
 //! gives one check for each thing that could stop it at night, with what was read and when. The edge
 //! reads; nothing is asked for here.
 
+mod outside;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -20,6 +24,8 @@ use serde::Serialize;
 use crate::diagnostic::count;
 use crate::diff::PlanDiff;
 use crate::pipeline::Planned;
+
+pub use outside::hosts;
 
 /// The schema named in the JSON form.
 pub const SCHEMA: &str = "windrow.ready/1";
@@ -59,6 +65,9 @@ pub struct Inputs<'a> {
     pub planned: &'a Planned,
     /// What differs from what is committed.
     pub diff: &'a PlanDiff,
+    /// Whether the [`hosts`] that gates and steps name have an address, seen from where this is asked;
+    /// those that nobody looked up are absent.
+    pub names: &'a BTreeMap<String, bool>,
 }
 
 /// One login to a source or target, and what came of it.
@@ -128,7 +137,7 @@ pub struct Check {
     pub at: Timestamp,
     /// What a person can do, where something is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<&'static str>,
+    pub remedy: Option<Cow<'static, str>>,
 }
 
 /// Whether a wave may go.
@@ -160,6 +169,8 @@ pub fn ready(inputs: Inputs<'_>) -> Readiness {
     checks.push(drift(&inputs));
     checks.push(facts(&inputs));
     checks.push(findings(&inputs));
+    checks.extend(outside::steps(&inputs));
+    checks.extend(outside::gates(&inputs));
     checks.extend(room(&inputs));
     if let Some(target) = inputs.inventory.targets.get(&inputs.wave.spec.target.name) {
         checks.push(scratch(&inputs, target));
@@ -267,9 +278,9 @@ impl Inputs<'_> {
 }
 
 impl Check {
-    fn remedy(mut self, remedy: &'static str) -> Self {
+    fn remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
         if self.state != State::Go {
-            self.remedy = Some(remedy);
+            self.remedy = Some(remedy.into());
         }
         self
     }

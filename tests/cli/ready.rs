@@ -120,3 +120,93 @@ fn unknown() {
     assert_eq!(run.code, Some(2), "{run}");
     assert!(run.stderr.contains("erp-020-db"), "{run}");
 }
+
+/// What `-o json` says of one kind of check.
+fn check(run: &Run, kind: &str) -> serde_json::Value {
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let checks = json["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|check| check["kind"] == kind);
+    found.unwrap_or_else(|| panic!("{kind}: {json:#}")).clone()
+}
+
+// A step that the wave waits for: what it waits for itself, when it is expected, by which command it
+// is said; and said, it is no matter any more.
+#[test]
+fn a_step() {
+    let folder = erp();
+    folder.run(&["approve", "030-app"]);
+    let run = ready(&folder, "030-app", &["-o", "json"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let step = check(&run, "step");
+    assert_eq!(step["subject"], "repoint");
+    assert_eq!(step["state"], "caution", "{step:#}");
+    let found = step["found"].as_str().expect("what was found");
+    for part in [
+        "point the applications at the new databases",
+        "nobody has said that it is done",
+        "it waits for `db`",
+        "expected to be done at Sat 28 Nov 23:44 UTC, 4 h 46 min before the last start",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    assert_eq!(
+        step["remedy"],
+        "once it is done: windrow approve --step repoint"
+    );
+    let run = ready(&folder, "030-app", &["-o", "junit"]);
+    assert!(run.stdout.contains("name=\"step repoint\""), "{run}");
+    let run = ready(&folder, "030-app", &["-o", "github"]);
+    assert!(run.stdout.contains("::warning file="), "{run}");
+    assert!(run.stdout.contains("step repoint"), "{run}");
+    let run = folder.run(&["approve", "--step", "repoint"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let step = check(&ready(&folder, "030-app", &["-o", "json"]), "step");
+    assert_eq!(step["state"], "go", "{step:#}");
+    assert!(step.get("remedy").is_none(), "{step:#}");
+}
+
+// A step that is done only after the last start of the wave: nothing of it could begin, so it is no go.
+#[test]
+fn a_step_too_late() {
+    let folder = erp().change("plan.yaml", "estimate: 30m", "estimate: 9h");
+    let run = ready(&folder, "030-app", &["-o", "json"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    let step = check(&run, "step");
+    assert_eq!(step["state"], "noGo", "{step:#}");
+    let found = step["found"].as_str().expect("what was found");
+    assert!(found.contains("after the last start"), "{found}");
+}
+
+// A gate: what will be tried of which machines, for how long, and whose address nobody knows yet. Nothing
+// is tried here.
+#[test]
+fn a_gate() {
+    let folder = erp();
+    folder.run(&["approve", "020-db"]);
+    let gate = check(&ready(&folder, "020-db", &["-o", "json"]), "gate");
+    assert_eq!(
+        (&gate["subject"], &gate["state"]),
+        (&"db".into(), &"go".into())
+    );
+    let found = gate["found"].as_str().expect("what was found");
+    for part in [
+        "port 5432 of each of 2 machines",
+        "from where the executor runs, for 15 min at most",
+        "for 5 min without a break",
+        "its own address is known only once it runs",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    // A host by name is looked up by whoever may connect; who may not says so.
+    let host = "gate: { tcp: [ { port: 5432, address: db.invalid } ], soak: 5m }";
+    let folder = erp().change(
+        "plan.yaml",
+        "gate: { tcp: [ { port: 5432 } ], soak: 5m }",
+        host,
+    );
+    folder.run(&["plan", "."]);
+    let gate = check(&ready(&folder, "020-db", &["-o", "json"]), "gate");
+    assert_eq!(gate["state"], "caution", "{gate:#}");
+    let found = gate["found"].as_str().expect("what was found");
+    assert!(found.contains("nobody looked up `db.invalid`"), "{found}");
+}
