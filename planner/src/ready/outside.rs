@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::gate::{Gate, GateFailure, WaveStep};
-use schemas::ids::{VmKey, WorkloadName};
+use schemas::ids::{VmKey, WorkloadName, WorkloadRef};
 use schemas::inventory::TargetInventory;
 use schemas::machine::Stage;
 use schemas::shown::shown;
@@ -69,7 +69,10 @@ fn of_step(inputs: &Inputs<'_>, step: &WaveStep) -> Check {
     let read = "the approvals beside the plan, the target's ledger, the forecast";
     let mut check = inputs.own("step", read, state, format!("{title}: {said}{lost}"));
     check.subject = step.name.to_string();
-    let name = &step.name;
+    let name = match step.name.own() {
+        Some(name) => name.to_string(),
+        None => format!("{} in the folder of its own plan", step.name.name),
+    };
     check.remedy(match (is_asked && !is_said(inputs, step), state) {
         (true, State::NoGo) => format!(
             "give the wave a later occurrence, or have it done sooner; once it is: windrow approve \
@@ -81,24 +84,35 @@ fn of_step(inputs: &Inputs<'_>, step: &WaveStep) -> Check {
 }
 
 fn is_said(inputs: &Inputs<'_>, step: &WaveStep) -> bool {
-    let plan = &inputs.wave.spec.plan;
+    let plan = step.name.plan.as_ref().map(|plan| &plan.name);
+    let plan = plan.unwrap_or(&inputs.wave.spec.plan);
     let mut approvals = inputs.approvals.iter();
-    approvals.any(|approval| approval.spec.says_done(plan, &step.name))
+    approvals.any(|approval| approval.spec.says_done(plan, &step.name.name))
 }
 
 /// Whether a step is expected after the last start of the wave's window, and when it is expected, in
 /// words.
 fn expected(inputs: &Inputs<'_>, step: &WaveStep) -> (bool, String) {
-    let plan = &inputs.planned.checked.plan;
-    let external = plan
-        .workload(&step.name)
-        .and_then(|it| it.external.as_ref());
+    let report = &inputs.planned.report;
+    let origin = report.origin;
+    let Some(name) = step.name.own() else {
+        let mut others = report.others.iter();
+        let foretold = others.find(|other| other.workload == step.name);
+        return match foretold.zip(origin) {
+            Some((other, origin)) => {
+                let said = "its own plan expects it to be done at ".to_owned();
+                judged(inputs, after(origin, other.done), said)
+            }
+            None => (false, "its own plan does not say when".to_owned()),
+        };
+    };
+    let workload = inputs.planned.checked.plan.workload(name);
+    let external = workload.and_then(|it| it.external.as_ref());
     let estimate = external.map_or(Seconds::ZERO, |external| external.estimate.0);
-    let is_open = |name: &&WorkloadName| !is_done(inputs, name);
-    let open: Vec<&WorkloadName> = step.depends_on.iter().filter(is_open).collect();
-    let mut forecast = inputs.planned.report.steps.iter();
-    let foretold = forecast.find(|line| line.step == step.name);
-    let origin = inputs.planned.report.origin;
+    let is_open = |name: &&WorkloadRef| !is_done(inputs, name);
+    let open: Vec<&WorkloadRef> = step.depends_on.iter().filter(is_open).collect();
+    let mut forecast = report.steps.iter();
+    let foretold = forecast.find(|line| line.step == *name);
     let begins = match (open.is_empty(), foretold.zip(origin)) {
         (true, _) => inputs.now,
         (false, Some((line, origin))) => after(origin, line.starts).max(inputs.now),
@@ -106,42 +120,37 @@ fn expected(inputs: &Inputs<'_>, step: &WaveStep) -> (bool, String) {
             return (false, format!("it waits for {}", named(&open)));
         }
     };
-    let done = after(begins, estimate);
-    let late = inputs.wave.spec.window.as_ref();
-    let late = late.filter(|window| done >= window.last_start);
-    let mut said = if open.is_empty() {
-        format!(
-            "it can begin now, and takes {estimate}: done at {}",
-            minute(done)
-        )
+    let said = if open.is_empty() {
+        format!("it can begin now, and takes {estimate}: done at ")
     } else {
         format!(
-            "it waits for {}, begins at {} and is expected to be done at {}",
+            "it waits for {}, begins at {} and is expected to be done at ",
             named(&open),
-            minute(begins),
-            minute(done)
+            minute(begins)
         )
     };
-    match (late, &inputs.wave.spec.window) {
-        (Some(window), _) => {
-            write!(
-                said,
-                ", after the last start at {}",
-                minute(window.last_start)
-            )
-            .expect(INFALLIBLE);
-        }
-        (None, Some(window)) => {
-            let left = window.last_start.duration_since(done).as_secs();
-            let left = Seconds(left.unsigned_abs());
-            write!(said, ", {left} before the last start").expect(INFALLIBLE);
-        }
-        (None, None) => {}
-    }
-    (late.is_some(), said)
+    judged(inputs, after(begins, estimate), said)
 }
 
-fn named(open: &[&WorkloadName]) -> String {
+/// Whether that is after the last start of the wave's window, and the moment behind `said`.
+fn judged(inputs: &Inputs<'_>, done: Timestamp, mut said: String) -> (bool, String) {
+    said.push_str(&minute(done));
+    let Some(window) = &inputs.wave.spec.window else {
+        return (false, said);
+    };
+    let is_late = done >= window.last_start;
+    if is_late {
+        let last = minute(window.last_start);
+        write!(said, ", after the last start at {last}").expect(INFALLIBLE);
+    } else {
+        let left = window.last_start.duration_since(done).as_secs();
+        let left = Seconds(left.unsigned_abs());
+        write!(said, ", {left} before the last start").expect(INFALLIBLE);
+    }
+    (is_late, said)
+}
+
+fn named(open: &[&WorkloadRef]) -> String {
     let names: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }
@@ -155,7 +164,7 @@ fn after(from: Timestamp, seconds: Seconds) -> Timestamp {
 }
 
 /// Whether all machines of a workload run and their gates hold, or somebody said that a step is done.
-fn is_done(inputs: &Inputs<'_>, name: &WorkloadName) -> bool {
+fn is_done(inputs: &Inputs<'_>, name: &WorkloadRef) -> bool {
     let spec = &inputs.wave.spec;
     if let Some(step) = spec.steps.iter().find(|step| step.name == *name) {
         return step.done.approval.is_some() && is_said(inputs, step);
@@ -164,7 +173,8 @@ fn is_done(inputs: &Inputs<'_>, name: &WorkloadName) -> bool {
         return false;
     };
     let listed = |it: &&Prerequisite| it.workload == *name;
-    let workload = inputs.planned.checked.plan.workload(name);
+    let own = name.own();
+    let workload = own.and_then(|own| inputs.planned.checked.plan.workload(own));
     let is_gated = workload.is_some_and(|it| it.gate.is_some());
     spec.prerequisites.iter().find(listed).is_some_and(|it| {
         let mut machines = it.machines.iter();
@@ -175,8 +185,9 @@ fn is_done(inputs: &Inputs<'_>, name: &WorkloadName) -> bool {
 fn has_come(target: &TargetInventory, vm: &VmKey, is_gated: bool) -> bool {
     let mut lines = target.ledger.iter();
     lines.any(|line| {
-        let holds = line.gate.as_ref().is_some_and(|gate| gate.holds.is_some());
-        line.vm == *vm && line.stage == Stage::Running && (holds || !is_gated)
+        let gate = line.gate.as_ref();
+        let holds = gate.map_or(!is_gated, |gate| gate.holds.is_some());
+        line.vm == *vm && line.stage == Stage::Running && holds
     })
 }
 

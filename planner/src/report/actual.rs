@@ -361,10 +361,18 @@ impl<'p> Outside<'p> {
         over.collect()
     }
 
-    /// When all machines that a step waits for were done, gates included.
+    /// When all machines that a step waits for were done, gates included; not known of those of other
+    /// plans.
     fn could_start(&self, step: &WorkloadName) -> Option<Seconds> {
-        let (sets, _) = self.plan.before(self.plan.workload(step)?);
-        let vms = sets.iter().filter_map(|set| self.of.get(*set)).flatten();
+        let ahead = self.plan.before(self.plan.workload(step)?);
+        if !ahead.others.is_empty() {
+            return None;
+        }
+        let vms = ahead
+            .sets
+            .iter()
+            .filter_map(|set| self.of.get(*set))
+            .flatten();
         let ran = vms.filter_map(|vm| self.ran.get(vm));
         ran.map(|vm| {
             vm.gate
@@ -377,7 +385,7 @@ impl<'p> Outside<'p> {
 
     /// When the first machine that waits for a step was begun.
     fn done_by(&self, step: &WorkloadName) -> Option<Seconds> {
-        let waits = |workload: &&ResolvedWorkload| self.plan.before(workload).1.contains(&step);
+        let waits = |workload: &&ResolvedWorkload| self.plan.before(workload).steps.contains(step);
         let waiting = self.plan.workloads.iter().filter(waits);
         let vms = waiting.filter_map(|it| self.of.get(&it.name)).flatten();
         vms.filter_map(|vm| Some(self.ran.get(vm)?.came.created))

@@ -196,7 +196,7 @@ fn steps(text: &mut String, report: &PlanReport) {
             step.step.to_string(),
             clock.moment(step.starts),
             clock.until(step.starts, step.ends),
-            schemas::shown::shown(&step.said_by()).into_owned(),
+            shown(&step.said_by()).into_owned(),
             clipped(&step.title),
         ]
     }));
