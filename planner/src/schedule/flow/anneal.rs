@@ -364,7 +364,7 @@ impl<'a> Anneal<'a> {
         for at in from..jobs {
             if at % self.block == 0 && at > from {
                 let block = at / self.block;
-                if at > last && trial.state == self.kept[block] {
+                if at > last && trial.state.is_like(&self.kept[block]) {
                     until = at;
                     break;
                 }

@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use super::model::{Model, NEVER};
 
 /// The engine between two exports of an order.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct State {
     /// The last export started then.
     pub now: u32,
     /// Exports under way: end, start, job; by end.
     pub exporting: Vec<(u32, u32, u32)>,
-    /// When each image slot is free.
+    /// When each image slot is free, ascending.
     slots: Vec<u32>,
     /// What will be released: when, by which job; by time.
     releases: VecDeque<(u32, u32)>,
@@ -44,6 +44,17 @@ impl Clone for State {
 }
 
 impl State {
+    /// Whether all that follows is the same from both: slots that are free by now are.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let free = |state: &Self, slot: usize| state.slots[slot].max(state.now);
+        self.now == other.now
+            && self.free == other.free
+            && self.exporting == other.exporting
+            && self.releases == other.releases
+            && (0..self.slots.len()).all(|slot| free(self, slot) == free(other, slot))
+            && self.window == other.window
+    }
+
     /// Before the first.
     pub fn new(model: &Model) -> Self {
         Self {
@@ -92,14 +103,14 @@ impl Line {
             state.exporting.remove(0);
             let it = &model.jobs[job as usize];
             state.free += it.peak - it.resident;
-            let mut first = 0;
-            for slot in 1..state.slots.len() {
-                if state.slots[slot] < state.slots[first] {
-                    first = slot;
-                }
+            let begin = state.slots[0].max(end);
+            let done = begin + it.images;
+            let mut at = 1;
+            while at < state.slots.len() && state.slots[at] < done {
+                state.slots[at - 1] = state.slots[at];
+                at += 1;
             }
-            let begin = state.slots[first].max(end);
-            state.slots[first] = begin + it.images;
+            state.slots[at - 1] = done;
             let running = begin + it.images + it.boot;
             self.images[job as usize] = begin;
             self.running[job as usize] = running;

@@ -9,6 +9,8 @@ use schemas::wave::WaveSize;
 
 use super::super::decode::{Estate, Mode};
 use super::super::{Job, Room, SourceHost, Target, Window, Workload, check_schedule};
+use super::anneal::Anneal;
+use super::line::{Line, State};
 use super::*;
 use crate::estimate::{Basis, Estimate, Estimates};
 use crate::graph::Dag;
@@ -163,7 +165,7 @@ proptest! {
     #[test]
     fn keeps_count(problem in problems(), seed in any::<u64>()) {
         let flow = Flow::of(&problem).expect("plain");
-        let order = flow.starts().expect("can start").remove(0).order;
+        let order = search::starts(&flow.model, &flow.near).expect("can start").remove(0).order;
         let mut anneal = Anneal::new(&flow.model, order, seed);
         for _ in 0..300 {
             anneal.step(200 << 16);
